@@ -1,0 +1,33 @@
+"""The attention inspector: words in, the numbers of attention out.
+
+The Python face of the `attn` command; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attn_cli.files import load, load_all
+    from attn_cli.inspection import Inspection
+    from attn_cli.tutorial import inspect
+    from attn_cli.vocabulary import Vocabulary
+
+__version__ = "0.1.0"
+__all__ = ["Inspection", "Vocabulary", "__version__", "inspect", "load", "load_all"]
+
+_HOMES = {
+    "Inspection": "attn_cli.inspection",
+    "Vocabulary": "attn_cli.vocabulary",
+    "inspect": "attn_cli.tutorial",
+    "load": "attn_cli.files",
+    "load_all": "attn_cli.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

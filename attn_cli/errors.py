@@ -1,0 +1,45 @@
+"""Errors: what went wrong, in words for the person at the terminal.
+
+This room holds no handling; only `commands` catches an `AttnError`, once.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit statuses, as diff(1) and grep(1) have them."""
+
+    DONE = 0
+    NO = 1
+    TROUBLE = 2
+    INTERRUPTED = 130
+
+
+class AttnError(Exception):
+    """Something a user can mend: `message` says what and where, `hint` what to do.
+
+    Both are plain sentences without control characters of their own; what they quote from users
+    is made visible where it is drawn.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(AttnError):
+    """An option or argument is wrong or out of range."""
+
+
+class DataError(AttnError):
+    """A text, file or tensor cannot be what it claims to be."""
+
+
+class UnknownWordError(DataError):
+    """A text holds words that its vocabulary does not."""

@@ -1,0 +1,241 @@
+"""Inspection: the one value between whatever makes attention and whatever shows it.
+
+Frozen dataclasses of names and arrays that check themselves. It computes nothing, and nothing in
+it says how to draw. What each array means is declared once, on its field: the checks here, the
+JSON Schema and the readers and writers of files all go by that declaration.
+
+Dimensions: n_layer, n_head, n_kv_head (key/value heads, each shared by n_head / n_kv_head query
+heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_cli.errors import DataError
+from attn_cli.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+Floats: TypeAlias = NDArray[np.float32]
+Booleans: TypeAlias = NDArray[np.bool_]
+Integers: TypeAlias = NDArray[np.int64]
+Kind = Literal["self", "causal", "cross"]
+
+# How far a row of weights may be from 1: the rounding of its own dtype, over a long row.
+_ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
+
+
+def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.float32) -> Any:
+    """Declare an array field: its axes by name, what it holds, and whether -∞ may stand in it."""
+    metadata = {"axes": tuple(axes.split()), "meaning": meaning, "infinite": infinite}
+    return field(default=None, metadata=metadata | {"dtype": np.dtype(dtype)})
+
+
+class Token(NamedTuple):
+    """One token, as a person reads it."""
+
+    text: str
+    span: tuple[int, int] | None = None  # half-open, in characters of the Inspection's text
+    special: bool = False  # added by a tokenizer, not in the text
+    word: int | None = None  # the number of the word that it is, or is a piece of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mask:
+    """Which keys each query may look at. What is masked is absent, which is not the same as small."""
+
+    name: str = "none"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    allowed: Booleans | None = tensor(
+        "n_query n_key", "true where the query may look at the key; null: everywhere", dtype=bool
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """Where an Inspection came from: enough to run it again."""
+
+    model: str = "tutorial"
+    architecture: str | None = None
+    recipe: str | None = None
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
+    file_hash: str | None = None
+    version: str | None = None
+    precision: int | None = None  # decimals that were kept when it was written; None: all
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """The attention of one layer: rows (queries) look, columns (keys) are looked at."""
+
+    index: int = 0
+    scale: float | None = None
+    weights: Floats = tensor("n_head n_query n_key", "softmax of the logits over the keys")
+    query: Floats | None = tensor("n_head n_query d_head", "what each query looks for")
+    key: Floats | None = tensor("n_kv_head n_key d_head", "what each key offers to be found by")
+    value: Floats | None = tensor("n_kv_head n_key d_value", "what each key gives when found")
+    scores: Floats | None = tensor("n_head n_query n_key", "query · key, before anything")
+    logits: Floats | None = tensor(
+        "n_head n_query n_key", "what the softmax sees; null where masked", infinite=True
+    )
+    context: Floats | None = tensor("n_head n_query d_value", "values mixed by the weights")
+    lse: Floats | None = tensor(
+        "n_head n_query", "log-sum-exp of each row of logits; null if wholly masked", infinite=True
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Inspection:
+    """One text through one model, and the attention in it.
+
+    Arrays are read-only. There is no batch axis: an Inspection is one text.
+
+    Raises:
+        DataError: the parts contradict each other (shapes against tokens or against one another),
+            a number is not finite, or a row of weights does not sum to 1. The message names the
+            array, the axis and both numbers.
+    """
+
+    text: str = ""
+    kind: Kind = "self"
+    query_tokens: tuple[Token, ...] = ()
+    key_tokens: tuple[Token, ...] = ()  # the same object as query_tokens in self-attention
+    token_ids: Integers | None = tensor("n_query", "the id of each query token", dtype=np.int64)
+    vocabulary: Vocabulary | None = None
+    embedding: Floats | None = tensor("n_query d_model", "what enters the first layer")
+    mask: Mask = field(default_factory=Mask)
+    layers: tuple[Layer, ...] = ()
+    source: Source = field(default_factory=Source)
+
+    def __post_init__(self) -> None:
+        if not self.key_tokens and self.kind != "cross":
+            object.__setattr__(self, "key_tokens", self.query_tokens)
+        sizes = {"n_query": len(self.query_tokens), "n_key": len(self.key_tokens)}
+        _check_arrays(self, "", dict(sizes))
+        _check_arrays(self.mask, "mask.", dict(sizes))
+        for place, layer in enumerate(self.layers):
+            bound = dict(sizes)
+            _check_arrays(layer, f"layers[{place}].", bound)
+            self._check_weights(layer, f"layers[{place}].weights")
+            if bound["n_head"] % bound.get("n_kv_head", 1):
+                raise DataError(
+                    f"`layers[{place}].key` has {bound['n_kv_head']} heads, which do not divide "
+                    f"the {bound['n_head']} heads of `weights`"
+                )
+
+    def _check_weights(self, layer: Layer, name: str) -> None:
+        if layer.weights is None:
+            raise DataError(f"`{name}` is missing")
+        if layer.weights.size and layer.weights.min() < 0:
+            raise DataError(f"`{name}` holds a negative number: {layer.weights.min()}")
+        tolerance = _ROW_TOLERANCE.get(self.source.dtype, 1e-5)
+        if self.source.precision is not None:
+            tolerance += 0.5 * 10.0**-self.source.precision * layer.weights.shape[-1]
+        sums = layer.weights.sum(axis=-1, dtype=np.float64)
+        wrong = np.abs(sums - 1) > tolerance
+        if self.mask.allowed is not None:
+            wrong &= ~((sums == 0) & ~self.mask.allowed.any(axis=-1))
+        if wrong.any():
+            head, query = (int(axis[0]) for axis in np.nonzero(wrong))
+            raise DataError(f"`{name}[{head}][{query}]` sums to {sums[head, query]:.6g}, not to 1")
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """The size of every named dimension that this Inspection has."""
+        bound = {"n_query": len(self.query_tokens), "n_key": len(self.key_tokens)}
+        for owner in (self, *self.layers[:1]):
+            for _, array, declared in arrays(owner):
+                bound.update(zip(declared["axes"], array.shape, strict=True))
+        bound["n_layer"] = len(self.layers)
+        if self.vocabulary is not None:
+            bound["n_vocab"] = len(self.vocabulary)
+        return bound
+
+    def keeping(self, names: set[str]) -> Inspection:
+        """The same Inspection with only the named arrays (weights always stay)."""
+        kept = names | {"weights", "token_ids"}
+        layers = tuple(
+            replace(layer, **{name: None for name, _, _ in arrays(layer) if name not in kept})
+            for layer in self.layers
+        )
+        return replace(
+            self,
+            layers=layers,
+            embedding=self.embedding if "embedding" in kept else None,
+            vocabulary=self.vocabulary if "vocabulary" in kept else None,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Inspection) and _same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={size}" for name, size in self.dimensions.items())
+        return f"<Inspection of {self.text!r}: {self.kind}, {sizes}>"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from attn_cli.terminal.show import console_view
+
+        yield from console_view(self, console, options)
+
+    def _repr_html_(self) -> str:
+        from attn_cli.terminal.show import notebook_html
+
+        return notebook_html(self)
+
+
+def arrays(owner: object) -> Iterator[tuple[str, NDArray[Any], Mapping[str, Any]]]:
+    """The array fields of a part that are there: name, array, declaration."""
+    for item in fields(owner):  # type: ignore[arg-type]
+        if "axes" in item.metadata and (array := getattr(owner, item.name)) is not None:
+            yield item.name, array, item.metadata
+
+
+def _check_arrays(owner: object, prefix: str, bound: dict[str, int]) -> None:
+    """Make the arrays of `owner` read-only and of their dtype; hold every axis to one size."""
+    for name, given, declared in arrays(owner):
+        array = np.asarray(given, dtype=declared["dtype"]).view()
+        array.flags.writeable = False
+        object.__setattr__(owner, name, array)
+        axes = declared["axes"]
+        if array.ndim != len(axes):
+            raise DataError(
+                f"`{prefix}{name}` has {array.ndim} axes; it should have {len(axes)}: "
+                f"({', '.join(axes)})"
+            )
+        for axis, size in zip(axes, array.shape, strict=True):
+            if bound.setdefault(axis, size) != size:
+                raise DataError(
+                    f"`{prefix}{name}` has {size} on axis {axis}; it should have {bound[axis]}"
+                )
+        if array.dtype.kind == "f":
+            _check_finite(array, f"{prefix}{name}", declared["infinite"])
+
+
+def _check_finite(array: Floats, name: str, infinite: bool) -> None:
+    bad = ~np.isfinite(array)
+    if infinite:
+        bad &= ~np.isneginf(array)
+    if bad.any():
+        place = "".join(f"[{int(axis[0])}]" for axis in np.nonzero(bad))
+        raise DataError(f"`{name}{place}` is not a finite number: {array[bad][0]}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    if type(one) is type(other) and hasattr(one, "__dataclass_fields__"):
+        return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, tuple) and isinstance(other, tuple) and not isinstance(one, Token):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)

@@ -1,0 +1,221 @@
+"""Text: a sentence becomes words with their places, and any string becomes safe to show.
+
+It knows no vocabulary, no model and no terminal.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Literal, NamedTuple, get_args
+
+from attn_cli.errors import DataError, UsageError
+
+Split = Literal["words", "whitespace", "characters", "bytes"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+# The ASCII characters of Unicode's general category P (punctuation); `$+<=>^`|~` are symbols.
+_ASCII_PUNCTUATION = frozenset("!\"#%&'()*,-./:;?@[\\]_{}")
+
+
+class Word(NamedTuple):
+    """A piece of a text: its characters and the half-open span `[start, end)` they came from."""
+
+    text: str
+    start: int
+    end: int
+
+
+def is_punctuation(character: str) -> bool:
+    """Whether one character is of Unicode's general category P."""
+    if character.isascii():
+        return character in _ASCII_PUNCTUATION
+    import unicodedata  # 4 ms to load, and plain English never needs it
+
+    return unicodedata.category(character).startswith("P")
+
+
+def strip_punctuation(piece: str) -> str:
+    """Drop punctuation at both ends, keep it inside: `"don't!"` gives `don't`, `--` gives ``."""
+    start, end = 0, len(piece)
+    while start < end and not piece[start].isalnum() and is_punctuation(piece[start]):
+        start += 1
+    while end > start and not piece[end - 1].isalnum() and is_punctuation(piece[end - 1]):
+        end -= 1
+    return piece[start:end]
+
+
+def split_text(text: str, split: Split = "words", *, lowercase: bool = False) -> list[Word]:
+    """Cut a text into words, each with its character span in the text as given.
+
+    `words` cuts at Unicode white space and drops punctuation at either end of a piece;
+    `whitespace` only cuts; `characters` gives every character, spaces too; `bytes` gives the
+    UTF-8 bytes, those outside printable ASCII written `<0xe2>`.
+
+    Raises:
+        DataError: the text is empty, holds no words, or is not Unicode text.
+
+    >>> [word.text for word in split_text("Life is short, eat dessert first")]
+    ['Life', 'is', 'short', 'eat', 'dessert', 'first']
+    """
+    if split not in SPLITS:
+        raise UsageError(f"no such split: `{split}`", f"Choose one of: {', '.join(SPLITS)}.")
+    require_unicode(text)
+    if not text.strip():
+        raise DataError("the text is empty", "Give at least one word.")
+    words = list(_SPLITTERS[split](text))
+    if not words:
+        raise DataError(
+            "the text has no words, only punctuation",
+            "To keep punctuation, use `--split whitespace` or `--split characters`.",
+        )
+    if lowercase:
+        # lower() may change the length ("İ"), so the span is that of the text as given.
+        words = [Word(word.text.lower(), word.start, word.end) for word in words]
+    return words
+
+
+def require_unicode(text: str) -> None:
+    """Raise DataError where a string holds half a character (an undecodable byte or surrogate)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        what = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"U+{code:04X}"
+        raise DataError(
+            f"the text is not valid UTF-8: {what} at character {error.start}",
+            "Convert it to UTF-8 first, for instance with iconv.",
+        ) from None
+
+
+def _whitespace(text: str) -> Iterator[Word]:
+    for match in re.finditer(r"\S+", text):
+        yield Word(match[0], match.start(), match.end())
+
+
+def _words(text: str) -> Iterator[Word]:
+    for piece in _whitespace(text):
+        core = strip_punctuation(piece.text)
+        if core:
+            start = piece.start + piece.text.index(core)
+            yield Word(core, start, start + len(core))
+
+
+def _characters(text: str) -> Iterator[Word]:
+    for index, character in enumerate(text):
+        yield Word(character, index, index + 1)
+
+
+def _bytes(text: str) -> Iterator[Word]:
+    for index, character in enumerate(text):
+        for name in byte_names(character):
+            yield Word(name, index, index + 1)
+
+
+def byte_names(text: str) -> list[str]:
+    """The UTF-8 bytes of a text: printable ASCII as itself, any other byte as `<0xe2>`.
+
+    The digits are lower case, so that lower-casing a text leaves the names alone.
+    """
+    return [chr(byte) if 0x20 <= byte < 0x7F else f"<0x{byte:02x}>" for byte in text.encode()]
+
+
+_SPLITTERS = {
+    "words": _words,
+    "whitespace": _whitespace,
+    "characters": _characters,
+    "bytes": _bytes,
+}
+
+_CHUNK = 1 << 20
+
+
+def decode_chunks(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Read a binary stream as UTF-8 in pieces of about a megabyte; a leading BOM is dropped.
+
+    Raises:
+        DataError: a byte is not UTF-8; the message names `name` and the byte's position.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    read, first = 0, True
+    while True:
+        chunk = stream.read(_CHUNK)
+        pending = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            place = read - pending + error.start
+            raise DataError(
+                f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at {place}",
+                "Convert it to UTF-8 first, for instance with iconv.",
+            ) from None
+        read += len(chunk)
+        if first and text:
+            text, first = text.removeprefix("\ufeff"), False
+        if text:
+            yield text
+        if not chunk:
+            return
+
+
+# Emoji are joined by U+200D (and kept apart by U+200C); anywhere else the two are invisible.
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    """Make every character that a terminal or editor would obey or hide readable, as an escape.
+
+    Control, format, surrogate, private-use and unassigned characters and line and paragraph
+    separators become `\\x1b`, `\\u202e` and the like; all else, spaces too, stays. The joiners
+    inside an emoji stay.
+
+    >>> print(visible("a\\x1b[31mb"))
+    a\\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if _is_plain(text, index) else _escape(character)
+        for index, character in enumerate(text)
+    )
+
+
+def _is_plain(text: str, index: int) -> bool:
+    character = text[index]
+    if character.isprintable():
+        return True
+    if character in _JOINERS:
+        return 0 < index < len(text) - 1 and _is_emoji(text[index - 1]) and _is_emoji(text[index + 1])
+    import unicodedata
+
+    return unicodedata.category(character) == "Zs"
+
+
+def _is_emoji(character: str) -> bool:
+    """Symbols of the emoji blocks, their skin tones and the variation selector after them."""
+    code = ord(character)
+    return 0x1F000 <= code <= 0x1FAFF or 0x2600 <= code <= 0x27BF or code in (0xFE0F, 0x2B50)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def label(token: str) -> str:
+    """How a token stands in a table: visible, and never blank.
+
+    >>> label(" "), label("\\n"), label("")
+    ('␣', '\\\\n', '∅')
+    """
+    if not token:
+        return "∅"
+    if token.isspace():
+        return "".join(_SPACES.get(space) or _escape(space) for space in token)
+    return visible(token)
+
+
+_SPACES = {" ": "␣", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -1,0 +1,157 @@
+"""Seeded numbers: torch's CPU generator and the layers that are drawn from it, in numpy.
+
+It draws; it computes no attention and knows no model. `rand` and `linear` agree with torch bit for
+bit, `randn` and `embedding` within 5e-7 (torch's vectorised logarithm and cosine differ from
+numpy's in the last bits). Checked against torch 2.13.0 on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_cli.errors import UsageError
+
+Floats: TypeAlias = NDArray[np.float32]
+
+MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
+_BLOCK = 16  # torch fills normals sixteen at a time: eight cosines, then eight sines
+_WORDS_AT_ONCE = 1 << 20
+
+
+class Generator:
+    """A stream of random numbers equal to `torch.Generator("cpu").manual_seed(seed)`.
+
+    The engine is MT19937 (Matsumoto & Nishimura 1998), which the standard library runs too; only
+    the seeding differs, so torch's state is computed here and handed to it.
+
+    Raises:
+        UsageError: the seed is outside -2**63 … 2**64 - 1, torch's own range.
+
+    >>> Generator(123).rand(2).tolist()
+    [0.2961119413375854, 0.516562283039093]
+    """
+
+    def __init__(self, seed: int) -> None:
+        if not MIN_SEED <= seed <= MAX_SEED:
+            raise UsageError(f"the seed must be between -2**63 and 2**64 - 1, not: {seed}")
+        state = [seed & 0xFFFFFFFF]
+        for index in range(1, 624):
+            previous = state[-1]
+            state.append((1812433253 * (previous ^ previous >> 30) + index) & 0xFFFFFFFF)
+        self._engine = random.Random()
+        self._engine.setstate((3, (*state, 624), None))
+        self._spare_normal: float | None = None
+
+    def words(self, count: int) -> NDArray[np.uint32]:
+        """The next `count` 32-bit words of the stream, (count,) uint32."""
+        drawn = self._engine.getrandbits(32 * count) if count else 0
+        return np.frombuffer(drawn.to_bytes(4 * count, "little"), dtype="<u4").astype(np.uint32)
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` words in bounded memory."""
+        for start in range(0, count, _WORDS_AT_ONCE):
+            self._engine.getrandbits(32 * min(_WORDS_AT_ONCE, count - start))
+
+    def rand(self, *shape: int) -> Floats:
+        """`torch.rand(shape)`: uniform in [0, 1), float32, one word a value, 24 bits of it."""
+        words = self.words(math.prod(shape))
+        return ((words & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)).reshape(shape)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Floats:
+        """`torch.empty(shape).uniform_(low, high)`: one rounding at the end, as a fused multiply-add."""
+        low32, high32 = np.float32(low), np.float32(high)
+        width = np.float64(high32 - low32)
+        return (self.rand(*shape) * width + np.float64(low32)).astype(np.float32)
+
+    def randn(self, *shape: int) -> Floats:
+        """`torch.randn(shape)`: standard normal, float32, by Box & Muller (1958).
+
+        From 16 values on, blocks of sixteen uniforms give sixteen normals, and a last block that
+        is not full is drawn afresh and laid over the end. Below 16 each pair comes from two
+        53-bit uniforms, in float64.
+        """
+        count = math.prod(shape)
+        if count < _BLOCK:
+            values = np.array([self._normal() for _ in range(count)], dtype=np.float32)
+            return values.reshape(shape)
+        uniforms = self.rand(count)
+        full = count - count % _BLOCK
+        values = np.empty(count, dtype=np.float32)
+        values[:full] = normal_blocks(uniforms[:full].reshape(-1, _BLOCK)).ravel()
+        if full < count:
+            values[-_BLOCK:] = normal_blocks(self.rand(1, _BLOCK))
+        return values.reshape(shape)
+
+    def _uniform53(self) -> float:
+        high, low = self.words(2).tolist()
+        return float((high << 32 | low) & (2**53 - 1)) * 2.0**-53
+
+    def _normal(self) -> float:
+        if self._spare_normal is not None:
+            value, self._spare_normal = self._spare_normal, None
+            return value
+        u1, u2 = self._uniform53(), self._uniform53()
+        radius = math.sqrt(-2.0 * math.log1p(-u2))
+        angle = 2.0 * math.pi * u1
+        self._spare_normal = radius * math.sin(angle)
+        return radius * math.cos(angle)
+
+
+def normal_blocks(uniforms: Floats) -> Floats:
+    """Box & Muller on rows of sixteen: (blocks, 16) uniforms to (blocks, 16) normals.
+
+    The intermediate values are rounded to float32 where torch rounds them; the logarithm and the
+    cosine themselves are taken in float64, nearer to the truth than either library's float32.
+    """
+    u1 = np.float32(1) - uniforms[:, :8]
+    angle = (np.float32(2 * math.pi) * uniforms[:, 8:]).astype(np.float64)
+    radius = np.sqrt(np.float32(-2) * np.log(u1.astype(np.float64)).astype(np.float32))
+    normals = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+    return normals.astype(np.float32)
+
+
+def linear(generator: Generator, d_in: int, d_out: int, *, bias: bool = True) -> tuple[Floats, Floats | None]:
+    """`torch.nn.Linear(d_in, d_out)`: weight (d_out, d_in), then bias (d_out,) or None.
+
+    Both are uniform in ±1/√d_in (He et al. 2015 with a = √5, torch's default).
+    """
+    bound = 1.0 / math.sqrt(d_in)
+    weight = generator.uniform(-bound, bound, d_out, d_in)
+    return weight, generator.uniform(-bound, bound, d_out) if bias else None
+
+
+def embedding(generator: Generator, n_vocab: int, d_model: int, ids: NDArray[np.int64]) -> Floats:
+    """Rows `ids` of `torch.nn.Embedding(n_vocab, d_model).weight`: (len(ids), d_model) float32.
+
+    Only the blocks of the stream that those rows lie in are turned into numbers, so a row is the
+    same whichever others are asked for, and a table of any size costs no memory. The generator
+    is left somewhere inside the table: seed again before drawing what follows it.
+
+    Raises:
+        UsageError: an id is outside the table.
+    """
+    if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < n_vocab:
+        raise UsageError(f"id {int(ids.max())} is outside the embedding, which has {n_vocab} rows")
+    total = n_vocab * d_model
+    if total < 2 * _BLOCK:
+        return generator.randn(n_vocab, d_model)[ids]
+    places = (ids[:, None] * d_model + np.arange(d_model)).astype(np.int64)
+    tail = total - _BLOCK if total % _BLOCK else total  # from here on the last block was laid over
+    blocks = np.unique(np.minimum(places, total - total % _BLOCK - 1) // _BLOCK)
+    table, position = np.empty((len(blocks), _BLOCK), dtype=np.float32), 0
+    for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks) > 1) + 1):
+        start = int(blocks[run[0]]) * _BLOCK if run.size else 0
+        generator.skip(start - position)
+        table[run] = normal_blocks(generator.rand(len(run), _BLOCK))
+        position = start + len(run) * _BLOCK
+    rows = table[np.searchsorted(blocks, np.minimum(places // _BLOCK, blocks[-1])), places % _BLOCK]
+    if places.max() >= tail:
+        generator.skip(total - position)
+        last = normal_blocks(generator.rand(1, _BLOCK))[0]
+        rows = np.where(places >= tail, last[np.maximum(places - tail, 0)], rows)
+    return np.asarray(rows, dtype=np.float32)
