@@ -1,0 +1,1 @@
+"""Terminal views: tables, heat maps and legends, drawn with rich."""

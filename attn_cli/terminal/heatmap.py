@@ -1,0 +1,120 @@
+"""Heat maps: one character or half a character a number, for matrices too wide for figures.
+
+It draws; which tables come here is decided in `show`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from attn_cli.tables import MASKED, Table
+from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.styles import DIM, PLAIN, Screen, scale_step, step_color
+from attn_cli.terminal.tables import Line, shade
+
+_MOST_BLOCKS = 3  # more blocks than this side by side are pooled into fewer, larger cells
+_LABEL_WIDTH = 12
+_MASK = -1
+
+
+def draw(table: Table, screen: Screen) -> Iterator[Line]:
+    """A map of a table: two rows a line in colour, one row a line in shades."""
+    room = max(screen.width - _indent(table), 1)
+    pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
+    square = table.scale == "weight" or table.allowed is not None
+    pool_rows = pool_columns if square else 1
+    steps = _pooled_steps(table, pool_rows, pool_columns)
+    if pool_rows * pool_columns > 1:
+        text = f"each cell is the largest of {pool_rows} × {pool_columns} numbers"
+        yield [Segment(screen.symbols(text), DIM)]
+    n_columns = steps.shape[1]
+    for first in range(0, n_columns, room):
+        columns = range(first, min(first + room, n_columns))
+        if n_columns > room:
+            end = min(columns.stop * pool_columns, table.values.shape[1]) - 1
+            heading = f"columns {first * pool_columns}–{end} of {table.values.shape[1]}"
+            yield [Segment(screen.symbols(heading), DIM)]
+        yield _ruler(table, columns, pool_columns)
+        yield from _rows(table, steps[:, columns.start : columns.stop], pool_rows, screen)
+
+
+def _indent(table: Table) -> int:
+    labels = max((cell_len(clean(label)) for label in table.row_labels), default=0)
+    return len(str(len(table.row_labels))) + 1 + min(labels, _LABEL_WIDTH) + 1
+
+
+def _pooled_steps(table: Table, pool_rows: int, pool_columns: int) -> NDArray[np.int64]:
+    """The colour step of every cell, -1 where masked; pooled by the largest absolute value."""
+    values: NDArray[Any] = table.values
+    if table.allowed is not None:
+        values = np.where(table.allowed, values, np.nan)
+    n_rows, n_columns = (-(-size // pool) for size, pool in
+                         zip(values.shape, (pool_rows, pool_columns), strict=True))
+    padded = np.full((n_rows * pool_rows, n_columns * pool_columns), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    tiles = padded.reshape(n_rows, pool_rows, n_columns, pool_columns).swapaxes(1, 2)
+    tiles = tiles.reshape(n_rows, n_columns, -1)
+    size = np.where(np.isnan(tiles), -1, np.abs(tiles))
+    chosen = np.take_along_axis(tiles, size.argmax(axis=2)[..., None], axis=2)[..., 0]
+    steps = np.full(chosen.shape, _MASK)
+    for place, value in np.ndenumerate(chosen):
+        if not np.isnan(value):
+            steps[place] = scale_step(table, value)
+    return steps
+
+
+def _ruler(table: Table, columns: range, pool: int) -> Line:
+    """The number of every tenth column above it."""
+    marks = [" "] * len(columns)
+    for offset in range(0, len(columns), 10):
+        number = str((columns.start + offset) * pool)
+        if offset + len(number) <= len(columns):
+            marks[offset : offset + len(number)] = number
+    return [Segment(" " * _indent(table) + "".join(marks), DIM)]
+
+
+def _rows(table: Table, steps: NDArray[np.int64], pool: int, screen: Screen) -> Iterator[Line]:
+    position_width = len(str(len(table.row_labels)))
+    label_width = _indent(table) - position_width - 2
+    stride = 1 if screen.colors == "none" else 2
+    rows = steps.tolist()
+    for upper in range(0, len(rows), stride):
+        label = fit(clean(table.row_labels[upper * pool]), label_width)
+        line = [
+            Segment(f"{upper * pool:>{position_width}} ", DIM),
+            Segment(screen.symbols(label) + " ", PLAIN),
+        ]
+        if stride == 1:
+            text = "".join(MASKED if step == _MASK else _shade(table, step) for step in rows[upper])
+            line.append(Segment(screen.symbols(text)))
+        else:
+            lower = rows[upper + 1] if upper + 1 < len(rows) else [None] * len(rows[upper])
+            line.extend(_half_blocks(table, rows[upper], lower, screen))
+        yield line
+
+
+def _shade(table: Table, step: int) -> str:
+    return shade(step if table.scale == "weight" else min(abs(2 * step - 255), 255))
+
+
+def _half_blocks(
+    table: Table, upper: list[int], lower: list[int | None], screen: Screen
+) -> Iterator[Segment]:
+    """Two rows in one line: the upper half of each character in front, the lower half behind."""
+    for above, below in zip(upper, lower, strict=True):
+        if above == _MASK and below in (_MASK, None):
+            yield Segment(MASKED, DIM)
+            continue
+        front = None if above == _MASK else step_color(table.scale, above, screen.colors)
+        back = None if below in (_MASK, None) else step_color(table.scale, below, screen.colors)
+        if front is None:
+            yield Segment(" " if back is None else "▄", Style.from_color(back))
+        else:
+            yield Segment("▀", Style.from_color(front, back))

@@ -1,0 +1,170 @@
+"""Show: an Inspection from top to bottom, each table as numbers or as a map, with its legend.
+
+The entrance to the terminal views: lines of Segments, a string, or a notebook's HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from textwrap import wrap
+from typing import TYPE_CHECKING, Literal
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.segment import Segment
+
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
+from attn_cli.terminal import heatmap
+from attn_cli.terminal import tables as numbers
+from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+
+    from attn_cli.inspection import Inspection
+
+ShowStyle = Literal["auto", "numbers", "map"]
+_MOST_NUMBER_BLOCKS = 4  # a table in more blocks than this is easier to read as a map
+_LEGEND_WIDTH = 20
+
+
+def lines(
+    inspection: Inspection,
+    screen: Screen,
+    names: Sequence[str] = SHOWN,
+    *,
+    precision: int = PRECISION,
+    style: ShowStyle = "auto",
+    own_scale: bool = False,
+) -> Iterator[numbers.Line]:
+    """Everything asked for, as lines of Segments no wider than the screen.
+
+    Args:
+        names: the tables, of `attn_cli.tables.SHOWABLE`.
+        precision: decimals.
+        style: `numbers` or `map` for every matrix; `auto` takes a map where the numbers would
+            need many blocks of columns.
+        own_scale: colour weights from 0 to the table's largest instead of from 0 to 1.
+    """
+    yield from _heading(inspection, screen)
+    for table in tables(inspection, names):
+        if own_scale and table.scale == "weight":
+            table = replace(table, end=table.largest)
+        yield []
+        yield from _table(table, screen, precision, style)
+
+
+def render(drawn: Iterable[numbers.Line], colors: ColorDepth) -> str:
+    """Lines of Segments as one string; without colours not a single escape sequence."""
+    out = []
+    for line in drawn:
+        if colors == "none":
+            out.append("".join(segment.text for segment in line).rstrip() + "\n")
+        else:
+            out.append("".join(_ansi(segment, _SYSTEMS[colors]) for segment in line) + "\n")
+    return "".join(out)
+
+
+_SYSTEMS = {
+    "16": ColorSystem.STANDARD,
+    "256": ColorSystem.EIGHT_BIT,
+    "truecolor": ColorSystem.TRUECOLOR,
+}
+
+
+def _ansi(segment: Segment, system: ColorSystem) -> str:
+    style = segment.style
+    return style.render(segment.text, color_system=system) if style else segment.text
+
+
+def console_view(
+    inspection: Inspection, console: Console, options: ConsoleOptions
+) -> Iterator[Segment]:
+    """What `rich.print(inspection)` shows: the screen is the console's."""
+    depths: dict[str | None, ColorDepth] = {"standard": "16", "256": "256", "truecolor": "truecolor"}
+    screen = Screen(
+        width=max(options.max_width, MIN_WIDTH),
+        colors="none" if console.no_color else depths.get(console.color_system, "none"),
+        ascii=options.ascii_only,
+    )
+    for line in lines(inspection, screen):
+        yield from line
+        yield Segment.line()
+
+
+def notebook_html(inspection: Inspection, width: int = 120) -> str:
+    """What a notebook shows: the same lines as escaped HTML with its own colours."""
+    from html import escape
+
+    out = []
+    for line in lines(inspection, Screen(width=width, colors="truecolor")):
+        for segment in line:
+            css = segment.style.get_html_style() if segment.style else ""
+            body = escape(segment.text)
+            out.append(f'<span style="{css}">{body}</span>' if css else body)
+        out.append("\n")
+    return f'<pre style="line-height:1.25;overflow-x:auto">{"".join(out)}</pre>'
+
+
+def _heading(inspection: Inspection, screen: Screen) -> Iterator[numbers.Line]:
+    quoted = fit(clean(inspection.text), min(screen.width - 2, cell_len(clean(inspection.text))))
+    yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
+    source = inspection.source
+    facts = [f"{len(inspection.query_tokens)} tokens", _KINDS[inspection.kind], source.model]
+    if source.recipe:
+        facts.append(f"recipe {source.recipe}")
+    if source.seed is not None:
+        facts.append(f"seed {source.seed}")
+    yield from _wrapped(" · ".join(map(clean, facts)), screen)
+
+
+_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
+
+
+def _table(
+    table: Table, screen: Screen, precision: int, style: ShowStyle
+) -> Iterator[numbers.Line]:
+    plan = numbers.layout(table, screen, precision)
+    crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
+    as_map = table.scale != "none" and (style == "map" or crowded)
+    where = f"  {table.where}" if table.where else ""
+    yield [Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE), Segment(where, DIM)]
+    yield from _wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
+    if as_map:
+        if crowded:
+            yield from _wrapped("shown as a map; `--style numbers` prints the figures", screen)
+        yield from heatmap.draw(table, screen)
+    else:
+        yield from numbers.draw(table, plan, screen, precision)
+    yield from _legend(table, screen, precision, as_map)
+
+
+def _wrapped(line: str, screen: Screen) -> Iterator[numbers.Line]:
+    for part in wrap(screen.symbols(line), screen.width, break_on_hyphens=False):
+        yield [Segment(part, DIM)]
+
+
+def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Iterator[numbers.Line]:
+    """What the colours or shades say, with both ends of the scale."""
+    plain = screen.colors == "none"
+    if table.scale == "none" or (plain and table.scale == "signed" and not as_map):
+        return
+    if table.scale == "weight":
+        low, high = "0", format_number(table.end, precision) if table.end != 1 else "1"
+        note = "weight, on this table's own scale"
+        if table.end == 1:
+            note = "weight, on the same scale for every head"
+    else:
+        high = format_number(table.largest, precision)
+        low = "0" if plain else f"-{high}"
+        note = f"{'size without sign' if plain else 'value'}, on this table's own scale"
+    if table.allowed is not None and not table.allowed.all():
+        note += f"; {MASKED} is masked"
+    steps = [(2 * i + 1) * 128 // _LEGEND_WIDTH for i in range(_LEGEND_WIDTH)]
+    bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
+    if plain:
+        bar = [Segment(screen.symbols(SHADES))]
+    yield [Segment(f"{low} "), *bar, Segment(f" {high}")]
+    yield from _wrapped(note, screen)

@@ -1,0 +1,82 @@
+"""Styles: what this screen can show, and the style of a number on it.
+
+It asks nothing of the environment: whoever makes a Screen has decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from rich.color import Color, ColorSystem
+from rich.style import Style
+
+from attn_cli import palette
+from attn_cli.tables import Scale, Table
+
+ColorDepth = Literal["none", "16", "256", "truecolor"]
+MIN_WIDTH, MAX_WIDTH = 20, 10_000
+
+TITLE, DIM, PLAIN = Style(bold=True), Style(dim=True), Style.null()
+BLACK, WHITE = Color.from_ansi(16), Color.from_ansi(231)
+
+# In 16 colours the terminal's theme decides the shades, so a few well-known ones are used, from
+# none (near zero) to bright: indices of ANSI colours. Orange is not among them; yellow stands in.
+_ANSI: dict[str, tuple[int | None, ...]] = {
+    "weight": (None, 4, 6, 2, 11),
+    "signed": (14, 6, 4, None, 1, 3, 11),
+}
+_ANSI_BRIGHT = frozenset((2, 3, 6, 7, 10, 11, 14, 15))
+
+SHADES = " ░▒▓█"
+_ASCII = str.maketrans(
+    {"×": "x", "·": ".", "–": "-", "─": "-", "…": "~", "∅": "0", "␣": "_"}
+    | dict(zip("░▒▓█", ".:*#", strict=True))
+)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a view is drawn: how wide, in how many colours, and whether Unicode gets there."""
+
+    width: int = 80
+    colors: ColorDepth = "none"
+    ascii: bool = False
+
+    def symbols(self, text: str) -> str:
+        """Our own typography in what the screen can show."""
+        return text.translate(_ASCII) if self.ascii else text
+
+
+def scale_step(table: Table, value: float) -> int:
+    """The place of a value on its table's scale, 0 to 255."""
+    if table.scale == "weight":
+        return palette.step(value / table.end if table.end else 0.0)
+    return palette.signed_step(value, table.largest)
+
+
+@cache
+def step_color(scale: Scale, step: int, colors: ColorDepth) -> Color | None:
+    """The colour of one step of a scale on a screen; None is the terminal's own background."""
+    if colors == "none" or scale == "none":
+        return None
+    if colors == "16":
+        ramp = _ANSI[scale]
+        index = ramp[step * len(ramp) // palette.STEPS]
+        return None if index is None else Color.from_ansi(index)
+    color = Color.from_rgb(*palette.scale_colors(scale)[step])
+    return color if colors == "truecolor" else color.downgrade(ColorSystem.EIGHT_BIT)
+
+
+@cache
+def cell_style(scale: Scale, step: int, colors: ColorDepth) -> Style:
+    """Background by value, text black or white by contrast."""
+    color = step_color(scale, step, colors)
+    if color is None:
+        return PLAIN
+    if colors == "16":
+        bright = color.number in _ANSI_BRIGHT
+        return Style.from_color(Color.from_ansi(0 if bright else 15), color)
+    bright = palette.is_bright(color.get_truecolor())
+    return Style.from_color(BLACK if bright else WHITE, color)
