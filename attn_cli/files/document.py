@@ -1,0 +1,278 @@
+"""Documents: an Inspection as one line of JSON, schema `attn/1`, and back.
+
+Floats are written in the shortest form that reads back to the same float32, so nothing is lost.
+Which arrays there are, and their axes, is read off the dataclasses in `inspection`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_cli.errors import DataError
+from attn_cli.files.strict_json import parse
+from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
+from attn_cli.vocabulary import Vocabulary
+
+SCHEMA = "attn/1"
+T = TypeVar("T")
+
+
+def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
+    """One document on one line, in pieces of a row or so."""
+    for piece in _object(document(inspection, precision), _number_writer(precision)):
+        yield piece.encode("ascii")
+    yield b"\n"
+
+
+def read(data: bytes, name: str) -> Iterator[Inspection]:
+    """Every document in the bytes of a JSON or JSON Lines file.
+
+    Raises:
+        DataError: as `strict_json.parse`, or the document is not an Inspection; the message
+            names the place in it.
+    """
+    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    # A document of ours is one line; one that a formatter spread over many is a single document.
+    starts = [line for line in lines if line.strip()]
+    if len(starts) > 1 and all(line.lstrip().startswith(b"{") for line in starts):
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                place = f"{name}, line {number}"
+                yield from_document(parse(line, place), place)
+        return
+    if not starts:
+        raise DataError(f"{name} is empty")
+    yield from_document(parse(data, name), name)
+
+
+def document(inspection: Inspection, precision: int | None = None) -> dict[str, Any]:
+    """An Inspection as plain values, but for the arrays, which stay arrays."""
+    same = inspection.key_tokens is inspection.query_tokens
+    source = _values(inspection.source)
+    if precision is not None:
+        source["precision"] = precision
+    return {
+        "schema": SCHEMA,
+        "text": inspection.text,
+        "kind": inspection.kind,
+        "dimensions": inspection.dimensions,
+        "query_tokens": [token._asdict() for token in inspection.query_tokens],
+        "key_tokens": None if same else [token._asdict() for token in inspection.key_tokens],
+        "token_ids": inspection.token_ids,
+        "vocabulary": None if inspection.vocabulary is None else dict(inspection.vocabulary),
+        "embedding": inspection.embedding,
+        "mask": _values(inspection.mask),
+        "layers": [_values(layer) for layer in inspection.layers],
+        "source": source,
+    }
+
+
+def from_document(found: Any, name: str) -> Inspection:
+    """An Inspection from the parsed values of a document.
+
+    Raises:
+        DataError: a part is missing, of the wrong type or shape, or contradicts another.
+    """
+    reader = _Reader(name)
+    top = reader.object(found, "")
+    schema = top.get("schema")
+    if schema != SCHEMA:
+        what = "has no schema" if schema is None else f"has the schema {json.dumps(schema)[:40]}"
+        raise DataError(f"{name} {what}; this program reads {SCHEMA}")
+    query_tokens = reader.tokens(top.get("query_tokens"), "query_tokens")
+    key_tokens = top.get("key_tokens")
+    vocabulary = reader.optional(top, "vocabulary", reader.object)
+    try:
+        return Inspection(
+            text=reader.scalar(top.get("text"), "text", str),
+            kind=reader.choice(top.get("kind"), "kind", ("self", "causal", "cross")),
+            query_tokens=query_tokens,
+            key_tokens=query_tokens if key_tokens is None else reader.tokens(key_tokens, "key_tokens"),
+            vocabulary=None if vocabulary is None else reader.vocabulary(vocabulary),
+            mask=reader.part(Mask, top.get("mask"), "mask"),
+            layers=tuple(
+                reader.part(Layer, layer, f"layers[{i}]")
+                for i, layer in enumerate(reader.list(top.get("layers"), "layers"))
+            ),
+            source=reader.part(Source, top.get("source"), "source"),
+            **reader.arrays(Inspection, top, ""),
+        )
+    except DataError as error:
+        if error.message.startswith(name):
+            raise
+        raise DataError(f"{name}: {error.message}", error.hint) from None
+
+
+def _values(part: Any) -> dict[str, Any]:
+    return {item.name: getattr(part, item.name) for item in fields(part)}
+
+
+def _number_writer(precision: int | None) -> Callable[[Any], str]:
+    if precision is None:
+        return str  # of a numpy float32: the shortest digits that are still that number
+    return lambda number: str(round(float(number), precision) + 0.0)
+
+
+def _object(value: Any, number: Callable[[Any], str]) -> Iterator[str]:
+    """JSON text in pieces; `json` writes all but the arrays."""
+    if isinstance(value, np.ndarray):
+        yield from _array(value, number)
+    elif isinstance(value, Mapping):
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{', ' if index else '{'}{json.dumps(key)}: "
+            yield from _object(item, number)
+        yield "}" if value else "{}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, item in enumerate(value):
+            yield ", " if index else "["
+            yield from _object(item, number)
+        yield "]"
+    else:
+        yield json.dumps(value, allow_nan=False)
+
+
+def _array(array: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:
+    if array.ndim > 1:
+        for index, part in enumerate(array):
+            yield ", " if index else "["
+            yield from _array(part, number)
+        yield "]" if len(array) else "[]"
+    elif array.dtype.kind != "f":
+        yield json.dumps(array.tolist())
+    elif np.isfinite(array).all():
+        yield f"[{', '.join(map(number, array))}]"
+    else:
+        parts = (number(item) if np.isfinite(item) else "null" for item in array)
+        yield f"[{', '.join(parts)}]"
+
+
+class _Reader:
+    """Checks each value against what it should be, and names the place where it is not."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fail(self, place: str, what: str) -> DataError:
+        return DataError(f"{self.name}: `{place or 'the document'}` {what}")
+
+    def object(self, value: Any, place: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail(place, f"should be an object, not {_kind(value)}")
+        return value
+
+    def list(self, value: Any, place: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.fail(place, f"should be an array, not {_kind(value)}")
+        return value
+
+    def scalar(self, value: Any, place: str, kind: type[T]) -> T:
+        if type(value) is not kind:
+            raise self.fail(place, f"should be {_NAMES[kind]}, not {_kind(value)}")
+        return value
+
+    def choice(self, value: Any, place: str, choices: tuple[str, ...]) -> Any:
+        if value not in choices:
+            raise self.fail(place, f"should be one of {', '.join(choices)}")
+        return value
+
+    def optional(self, owner: dict[str, Any], key: str, read: Callable[[Any, str], T]) -> T | None:
+        value = owner.get(key)
+        return None if value is None else read(value, key)
+
+    def vocabulary(self, ids: dict[str, Any]) -> Vocabulary:
+        for word, index in ids.items():
+            self.scalar(index, f"vocabulary[{json.dumps(word)}]", int)
+        return Vocabulary(ids)
+
+    def tokens(self, value: Any, place: str) -> tuple[Token, ...]:
+        return tuple(
+            self.token(item, f"{place}[{i}]") for i, item in enumerate(self.list(value, place))
+        )
+
+    def token(self, value: Any, place: str) -> Token:
+        item = self.object(value, place)
+        span, word = item.get("span"), item.get("word")
+        if span is not None:
+            ends = [self.scalar(end, f"{place}.span", int) for end in self.list(span, f"{place}.span")]
+            if len(ends) != 2:
+                raise self.fail(f"{place}.span", "should have two ends")
+            span = (ends[0], ends[1])
+        return Token(
+            text=self.scalar(item.get("text"), f"{place}.text", str),
+            span=span,
+            special=self.scalar(item.get("special", False), f"{place}.special", bool),
+            word=None if word is None else self.scalar(word, f"{place}.word", int),
+        )
+
+    def part(self, kind: type[T], value: Any, place: str) -> T:
+        """A Mask, Source or Layer: its arrays by declaration, its other fields by type."""
+        item = self.object(value, place)
+        plain = {}
+        for declared in fields(kind):  # type: ignore[arg-type]
+            given = item.get(declared.name)
+            if "axes" not in declared.metadata and given is not None:
+                wanted = _TYPES[str(declared.type).removesuffix(" | None")]
+                if wanted is float and type(given) is int:
+                    given = float(given)
+                plain[declared.name] = self.scalar(given, f"{place}.{declared.name}", wanted)
+        return kind(**plain, **self.arrays(kind, item, f"{place}."))
+
+    def arrays(self, kind: type, item: dict[str, Any], prefix: str) -> dict[str, NDArray[Any]]:
+        found = {}
+        for declared in fields(kind):
+            given = item.get(declared.name)
+            if "axes" in declared.metadata and given is not None:
+                place = f"{prefix}{declared.name}"
+                found[declared.name] = self.array(given, place, len(declared.metadata["axes"]),
+                                                  declared.metadata)
+        return found
+
+    def array(self, value: Any, place: str, ndim: int, declared: Mapping[str, Any]) -> NDArray[Any]:
+        if isinstance(value, np.ndarray):  # from an NPZ archive
+            if value.dtype.kind != declared["dtype"].kind:
+                raise self.fail(place, f"should hold {declared['dtype']}, not {value.dtype}")
+            return value
+        items = self.list(value, place)
+        if ndim == 1:
+            return self.row(items, place, declared)
+        parts = [self.array(v, f"{place}[{i}]", ndim - 1, declared) for i, v in enumerate(items)]
+        for index, part in enumerate(parts):
+            if part.shape != parts[0].shape:
+                raise self.fail(
+                    f"{place}[{index}]", f"has {len(part)} entries where others have {len(parts[0])}"
+                )
+        return np.stack(parts) if parts else np.empty((0,) * ndim, declared["dtype"])
+
+    def row(self, items: list[Any], place: str, declared: Mapping[str, Any]) -> NDArray[Any]:
+        dtype: np.dtype[Any] = declared["dtype"]
+        wanted: set[type] = {"b": {bool}, "i": {int}, "f": {int, float}}[dtype.kind]
+        if declared["infinite"]:
+            items = [-np.inf if item is None else item for item in items]
+        for kind in set(map(type, items)) - wanted:
+            index = next(i for i, item in enumerate(items) if type(item) is kind)
+            raise self.fail(f"{place}[{index}]", f"should be a number, not {_kind(items[index])}")
+        try:
+            with np.errstate(over="raise"):
+                return np.array(items, dtype=np.float64 if dtype.kind == "f" else dtype).astype(dtype)
+        except (OverflowError, FloatingPointError):
+            raise self.fail(place, f"holds a number beyond {dtype}") from None
+
+
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "Mapping[str, Any]": dict}
+_NAMES: dict[type, str] = {
+    str: "a string", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"
+}  # fmt: skip
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null (or missing)"
+    if isinstance(value, list):
+        return "an array"
+    return _NAMES.get(type(value), "something else")

@@ -1,0 +1,48 @@
+"""CSV, long form: one line a weight, for spreadsheets and data frames.
+
+It is written, not read: a table of weights is not the whole Inspection.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from attn_cli.inspection import Inspection
+
+HEADER = ("layer", "head", "query", "key", "query_token", "key_token", "weight")
+
+
+def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
+    """A header, then every weight; the weight of a masked pair is left empty."""
+    queries = [_inert(token.text) for token in inspection.query_tokens]
+    keys = [_inert(token.text) for token in inspection.key_tokens]
+    allowed = inspection.mask.allowed
+    yield _lines([HEADER])
+    for layer in inspection.layers:
+        for head, rows in enumerate(layer.weights):
+            for i, row in enumerate(rows):
+                texts = [
+                    str(weight) if precision is None else str(round(float(weight), precision))
+                    for weight in row
+                ]
+                yield _lines(
+                    (layer.index, head, i, j, queries[i], keys[j],
+                     text if allowed is None or allowed[i, j] else "")
+                    for j, text in enumerate(texts)
+                )
+
+
+def _lines(rows: object) -> bytes:
+    buffer = StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
+    return buffer.getvalue().encode()
+
+
+def _inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe goes before it.
+
+    A text that begins with an apostrophe gets one too, so taking the first one off is exact.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else text

@@ -1,0 +1,122 @@
+"""Vocabulary files: word → id as JSON or as plain text, one word a line.
+
+The standard library alone, so that `attn vocab` starts without numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, BinaryIO
+
+from attn_cli.errors import DataError, UsageError
+from attn_cli.files.strict_json import parse
+from attn_cli.files.whole import read_whole
+from attn_cli.text import require_unicode
+from attn_cli.vocabulary import Vocabulary
+
+SCHEMA = "attn-vocabulary/1"
+SUFFIXES = (".json", ".txt")
+
+
+def to_json(vocabulary: Vocabulary) -> bytes:
+    """One line of JSON: the schema, how many entries, word → id, and word → count where known."""
+    document = {
+        "schema": SCHEMA,
+        "n_vocab": len(vocabulary),
+        "vocabulary": dict(vocabulary),
+        "counts": vocabulary.counts or None,
+    }
+    return json.dumps(document).encode("ascii") + b"\n"
+
+
+def to_text(vocabulary: Vocabulary) -> bytes:
+    """One word a line, in the order of the ids.
+
+    Raises:
+        UsageError: a word holds a line break, so the lines would not be the words.
+    """
+    for word in vocabulary:
+        if len(word.splitlines()) != 1 or word != word.splitlines()[0]:
+            raise UsageError("a word holds a line break", "Write the vocabulary as `.json`.")
+    return "".join(f"{word}\n" for word in vocabulary).encode()
+
+
+def encode(vocabulary: Vocabulary, path: str | os.PathLike[str]) -> bytes:
+    """The vocabulary in the format of a path's suffix, `.json` or `.txt`."""
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122  pathlib is not needed for this
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"no vocabulary format is known for `{os.fspath(path)}`",
+            f"Use one of: {', '.join(SUFFIXES)}.",
+        )
+    return to_json(vocabulary) if suffix == ".json" else to_text(vocabulary)
+
+
+def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
+    """A vocabulary from a file: what `attn vocab` wrote, a plain `{"word": id}` object, an array
+    of words, an Inspection's document, or text with one word a line.
+
+    Raises:
+        DataError: it cannot be read, a word or an id comes twice, or the ids are not 0, 1, 2, …
+    """
+    name, data = read_whole(source)
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not name.endswith(".txt`"):
+        return _from_json(parse(data, name), name)
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
+        ) from None
+    if lines[-1] == "":
+        lines.pop()
+    return _from_words([line.removesuffix("\r") for line in lines], name, "line", 1)
+
+
+def _from_json(found: Any, name: str) -> Vocabulary:
+    if isinstance(found, list):
+        return _from_words(found, name, "entry", 0)
+    counts = None
+    if isinstance(found.get("vocabulary"), dict):
+        counts = found.get("counts")
+        found = found["vocabulary"]
+    for word, index in found.items():
+        if type(index) is not int:
+            raise DataError(f"{name}: the id of `{word}` is not a whole number")
+    if counts is not None and not (
+        isinstance(counts, dict) and all(type(count) is int for count in counts.values())
+    ):
+        raise DataError(f"{name}: `counts` should give a whole number for each word")
+    try:
+        vocabulary = Vocabulary(found, counts)
+    except DataError as error:
+        raise DataError(f"{name}: {error.message}") from None
+    gap = next((i for i, index in enumerate(vocabulary.values()) if i != index), None)
+    if gap is not None:
+        raise DataError(f"{name}: no word has the id {gap}, but {len(found)} words are given")
+    return _checked(vocabulary, name)
+
+
+def _from_words(words: list[Any], name: str, unit: str, first: int) -> Vocabulary:
+    ids: dict[str, int] = {}
+    for index, word in enumerate(words):
+        if not isinstance(word, str):
+            raise DataError(f"{name}: {unit} {index + first} is not a word")
+        if word in ids:
+            earlier = ids[word] + first
+            raise DataError(
+                f"{name}: `{word}` stands twice, at {unit} {earlier} and {unit} {index + first}"
+            )
+        ids[word] = index
+    return _checked(Vocabulary(ids), name)
+
+
+def _checked(vocabulary: Vocabulary, name: str) -> Vocabulary:
+    if not vocabulary:
+        raise DataError(f"{name} holds no words")
+    if "" in vocabulary:
+        raise DataError(f"{name}: the word with the id {vocabulary['']} is empty")
+    for word in vocabulary:
+        require_unicode(word)
+    return vocabulary

@@ -1,0 +1,95 @@
+"""Whole files: read at once with a bound, written beside the target and renamed over it.
+
+It knows bytes, not what they mean.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from attn_cli import memory
+from attn_cli.errors import DataError
+
+
+def read_whole(source: str | os.PathLike[str] | BinaryIO) -> tuple[str, bytes]:
+    """What to call a file in messages, and its bytes.
+
+    Raises:
+        DataError: it is missing, a directory, unreadable, or larger than half the memory.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return "standard input", _read_bounded(source, "standard input")
+    name = f"`{os.fspath(source)}`"
+    try:
+        with Path(source).open("rb") as file:
+            return name, _read_bounded(file, name)
+    except OSError as error:
+        raise unreadable(name, error) from None
+
+
+def _read_bounded(file: BinaryIO, name: str) -> bytes:
+    limit = memory.available() // 2
+    pieces, size = [], 0
+    while piece := file.read(1 << 22):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise DataError(f"{name} is larger than {memory.readable(limit)}, too large to hold")
+    return b"".join(pieces)
+
+
+def unreadable(name: str, error: OSError) -> DataError:
+    """An OSError of reading, as a sentence."""
+    return DataError(f"cannot read {name}: {(error.strerror or str(error)).lower()}")
+
+
+def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
+    """Write a file whole or not at all: a new one beside it is filled, then renamed over it.
+
+    An existing file keeps its permissions, and a link keeps pointing. A device or a pipe is
+    written to as it is.
+
+    Raises:
+        DataError: the file cannot be written; what was there before is still there.
+    """
+    target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    try:
+        mode = target.stat().st_mode if target.exists() else None
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(21, "Is a directory")
+        if mode is not None and not stat.S_ISREG(mode):
+            with target.open("wb") as file:
+                file.writelines(pieces)
+            return
+        _replace(target, pieces, _new_mode() if mode is None else stat.S_IMODE(mode))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot write `{os.fspath(path)}`: {reason}") from None
+
+
+def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".part", dir=target.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(mode)
+        part.replace(target)
+    except BaseException:  # Ctrl-C too: nothing is left behind
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _new_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
