@@ -128,6 +128,14 @@ _SPLITTERS = {
     "bytes": _bytes,
 }
 
+def join_words(words: list[str], split: Split = "words") -> str:
+    """A text that `split_text` would cut into these words; what lay between words is lost."""
+    if split == "bytes":
+        codes = (int(w[3:5], 16) if len(w) == 6 else ord(w) for w in words)
+        return bytes(codes).decode(errors="replace")
+    return ("" if split == "characters" else " ").join(words)
+
+
 _CHUNK = 1 << 20
 
 
@@ -137,20 +145,21 @@ def decode_chunks(stream: BinaryIO, name: str) -> Iterator[str]:
     Raises:
         DataError: a byte is not UTF-8; the message names `name` and the byte's position.
     """
+    read = getattr(stream, "read1", stream.read)  # what a pipe has now, not when it ends
     decoder = codecs.getincrementaldecoder("utf-8")()
-    read, first = 0, True
+    done, first = 0, True
     while True:
-        chunk = stream.read(_CHUNK)
+        chunk = read(_CHUNK)
         pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            place = read - pending + error.start
+            place = done - pending + error.start
             raise DataError(
                 f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at {place}",
                 "Convert it to UTF-8 first, for instance with iconv.",
             ) from None
-        read += len(chunk)
+        done += len(chunk)
         if first and text:
             text, first = text.removeprefix("\ufeff"), False
         if text:

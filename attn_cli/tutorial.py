@@ -70,6 +70,8 @@ def inspect(
         if not 1 <= size < 2**31:
             option = name.replace("_", "-")
             raise UsageError(f"--{option} must be from 1 to 2147483647, not: {size}")
+    if split in ("characters", "bytes"):  # their number is known before they are made
+        _require_memory(len(text), d_model, d_k, d_v)
     words = split_text(text, split, lowercase=lowercase)
     _require_memory(len(words), d_model, d_k, d_v)
     names = [word.text for word in words]

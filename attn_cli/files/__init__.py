@@ -18,6 +18,8 @@ from attn_cli.files.whole import read_whole, write_whole
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
+SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
+
 _Writer = Callable[["Inspection", int | None], Iterator[bytes]]
 
 

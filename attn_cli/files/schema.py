@@ -1,19 +1,16 @@
 """Schema: the JSON Schema (2020-12) of an Inspection, made from the dataclasses that declare it.
 
-The result ships as `attn-1.schema.json` beside this module; a test holds the two together.
+The result ships as `files.SCHEMA_FILE`, which costs no import; a test holds the two together.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from attn_cli.files.document import SCHEMA
 from attn_cli.inspection import Inspection, Layer, Mask, Source
-
-SHIPPED = Path(__file__).with_name("attn-1.schema.json")
 
 _INTEGER, _STRING, _BOOLEAN = {"type": "integer"}, {"type": "string"}, {"type": "boolean"}
 _PLAIN: dict[str, dict[str, Any]] = {

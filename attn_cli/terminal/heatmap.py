@@ -16,8 +16,9 @@ from rich.style import Style
 
 from attn_cli.tables import MASKED, Table
 from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.render import Line
 from attn_cli.terminal.styles import DIM, PLAIN, Screen, scale_step, step_color
-from attn_cli.terminal.tables import Line, shade
+from attn_cli.terminal.tables import shade
 
 _MOST_BLOCKS = 3  # more blocks than this side by side are pooled into fewer, larger cells
 _LABEL_WIDTH = 12

@@ -1,23 +1,23 @@
 """Show: an Inspection from top to bottom, each table as numbers or as a map, with its legend.
 
-The entrance to the terminal views: lines of Segments, a string, or a notebook's HTML.
+The entrance to the views of an Inspection: lines of Segments, or a notebook's HTML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
 from rich.segment import Segment
 
 from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.render import Line
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def lines(
     precision: int = PRECISION,
     style: ShowStyle = "auto",
     own_scale: bool = False,
-) -> Iterator[numbers.Line]:
+) -> Iterator[Line]:
     """Everything asked for, as lines of Segments no wider than the screen.
 
     Args:
@@ -54,29 +54,6 @@ def lines(
             table = replace(table, end=table.largest)
         yield []
         yield from _table(table, screen, precision, style)
-
-
-def render(drawn: Iterable[numbers.Line], colors: ColorDepth) -> str:
-    """Lines of Segments as one string; without colours not a single escape sequence."""
-    out = []
-    for line in drawn:
-        if colors == "none":
-            out.append("".join(segment.text for segment in line).rstrip() + "\n")
-        else:
-            out.append("".join(_ansi(segment, _SYSTEMS[colors]) for segment in line) + "\n")
-    return "".join(out)
-
-
-_SYSTEMS = {
-    "16": ColorSystem.STANDARD,
-    "256": ColorSystem.EIGHT_BIT,
-    "truecolor": ColorSystem.TRUECOLOR,
-}
-
-
-def _ansi(segment: Segment, system: ColorSystem) -> str:
-    style = segment.style
-    return style.render(segment.text, color_system=system) if style else segment.text
 
 
 def console_view(
@@ -108,7 +85,7 @@ def notebook_html(inspection: Inspection, width: int = 120) -> str:
     return f'<pre style="line-height:1.25;overflow-x:auto">{"".join(out)}</pre>'
 
 
-def _heading(inspection: Inspection, screen: Screen) -> Iterator[numbers.Line]:
+def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     quoted = fit(clean(inspection.text), min(screen.width - 2, cell_len(clean(inspection.text))))
     yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
     source = inspection.source
@@ -125,7 +102,7 @@ _KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": 
 
 def _table(
     table: Table, screen: Screen, precision: int, style: ShowStyle
-) -> Iterator[numbers.Line]:
+) -> Iterator[Line]:
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
@@ -141,12 +118,12 @@ def _table(
     yield from _legend(table, screen, precision, as_map)
 
 
-def _wrapped(line: str, screen: Screen) -> Iterator[numbers.Line]:
+def _wrapped(line: str, screen: Screen) -> Iterator[Line]:
     for part in wrap(screen.symbols(line), screen.width, break_on_hyphens=False):
         yield [Segment(part, DIM)]
 
 
-def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Iterator[numbers.Line]:
+def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Iterator[Line]:
     """What the colours or shades say, with both ends of the scale."""
     plain = screen.colors == "none"
     if table.scale == "none" or (plain and table.scale == "signed" and not as_map):

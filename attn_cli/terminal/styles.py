@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.color import Color, ColorSystem
 from rich.style import Style
 
 from attn_cli import palette
-from attn_cli.tables import Scale, Table
+
+if TYPE_CHECKING:  # a list of words is drawn without numpy
+    from attn_cli.tables import Scale, Table
 
 ColorDepth = Literal["none", "16", "256", "truecolor"]
 MIN_WIDTH, MAX_WIDTH = 20, 10_000

@@ -15,9 +15,8 @@ from rich.segment import Segment
 from attn_cli.palette import STEPS
 from attn_cli.tables import PRECISION, Table, cell_text, widest
 from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.render import Line
 from attn_cli.terminal.styles import DIM, PLAIN, SHADES, Screen, cell_style, scale_step
-
-Line = list[Segment]
 
 _WIDEST_HEADER = 12  # a column is not made wider than this for its header alone
 

@@ -1,0 +1,116 @@
+"""The application: finds the subcommand, runs it, and turns whatever happens into an exit code.
+
+The only place that catches an AttnError. A subcommand's module is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from attn_cli.commands.streams import ReaderLeftError, abandon_output, complain, run_plain
+from attn_cli.errors import AttnError, ExitCode, UsageError
+
+COMMANDS = ("inspect", "vocab", "show", "schema")
+
+# typer 0.25 has its exceptions from click, later ones its own; this base is in both.
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+
+
+class LazyGroup(TyperGroup):
+    """The subcommands by name; only the one that is called is imported and built."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:
+                return None
+            close = get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = f"Did you mean `attn {close[0]}`?" if close else "Try `attn --help`."
+            raise UsageError(f"there is no command `{cmd_name}`", hint)
+        module = import_module(f"attn_cli.commands.{cmd_name}")
+        single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        single.command(cmd_name, epilog=module.EPILOG)(getattr(module, cmd_name))
+        command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", no_args_is_help=False)
+
+_VERSION_HELP = "Print the version and exit."
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog='Begin with:  attn inspect "Life is short, eat dessert first"',
+)
+def attn(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", "-V", help=_VERSION_HELP)] = False,
+) -> int:
+    """The attention inspector for your terminal: the numbers, exactly."""
+    if version:
+        from attn_cli import __version__
+
+        raise typer.Exit(run_plain(f"attn {__version__}\n"))
+    if ctx.invoked_subcommand is None:
+        sys.stdout.write(ctx.get_help())
+    return ExitCode.DONE
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; every complaint is already printed."""
+    _tidy_environment()
+    try:
+        command = typer.main.get_command(app)
+        status = command.main(args=arguments, prog_name="attn", standalone_mode=False)
+        return int(status or ExitCode.DONE)
+    except AttnError as error:
+        complain(error.message, error.hint)
+    except _CommandLineError as error:
+        complain(*_usage_message(error))
+    except ReaderLeftError:
+        abandon_output()  # the reader has all that it wanted
+    except (KeyboardInterrupt, typer.Abort):
+        abandon_output()
+        return ExitCode.INTERRUPTED
+    except MemoryError:
+        complain("there is not enough memory for this", "Use a shorter text or smaller sizes.")
+    except Exception as error:
+        if "ATTN_DEBUG" in os.environ:
+            raise
+        complain(
+            f"a fault of attn itself: {type(error).__name__}: {error}",
+            "Set ATTN_DEBUG=1 for the traceback, and report it with the command that you ran.",
+        )
+    return ExitCode.TROUBLE
+
+
+def _usage_message(error: Any) -> tuple[str, str]:
+    """A complaint of the option parser as what is wrong, and what to do."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "attn"
+    option = getattr(error, "option_name", None)
+    known = getattr(error, "possibilities", None)
+    if option and type(error).__name__ == "NoSuchOption":
+        close = f"Did you mean `{known[0]}`? " if known else ""
+        return f"there is no option `{option}`", f"{close}Try `{path} --help`."
+    message = str(error.format_message()).rstrip(".")
+    return message[:1].lower() + message[1:], f"Try `{path} --help`."
+
+
+def _tidy_environment() -> None:
+    """Drop terminal widths that are no numbers: libraries underneath would fail on them."""
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        value = os.environ.get(name)
+        if value is not None and not (value.isascii() and value.isdigit() and int(value[:9]) > 0):
+            del os.environ[name]

@@ -1,0 +1,114 @@
+"""Inputs: texts from the command line, a file or a pipe, by the same rules for every subcommand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import BinaryIO
+
+import typer
+
+from attn_cli.errors import DataError, ExitCode, UsageError
+from attn_cli.files.whole import unreadable
+from attn_cli.text import decode_chunks, require_unicode
+
+_LONGEST = 1 << 22  # characters of one text: attention over more fits no memory
+STDIN = "standard input"
+
+
+@contextmanager
+def opened(file: Path | None) -> Iterator[tuple[str, BinaryIO]]:
+    """A file's (or, for None and `-`, standard input's) name for messages, and its bytes.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+    if file is None or str(file) == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed: there is no text to read")
+        yield STDIN, sys.stdin.buffer
+        return
+    name = f"`{file}`"
+    try:
+        with file.open("rb") as stream:
+            yield name, stream
+    except OSError as error:
+        raise unreadable(name, error) from None
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Say in an error's message which of many texts it is about."""
+    try:
+        yield
+    except DataError as error:
+        if place:
+            raise DataError(f"{place}: {error.message}", error.hint) from None
+        raise
+
+
+def texts(text: str | None, file: Path | None, *, by_lines: bool) -> Iterator[tuple[str, str]]:
+    """The texts to work on: one, or with `by_lines` every line that is not blank.
+
+    Each comes with its place, for messages; the only text of all has none.
+
+    Raises:
+        DataError: a source cannot be read, is not UTF-8, or is too long.
+    """
+    if text not in (None, "-"):
+        assert text is not None
+        require_unicode(text)
+        yield from _non_blank(text.split("\n"), "the text") if by_lines else [("", text)]
+        return
+    with opened(file) as (name, stream):
+        chunks = decode_chunks(stream, name)
+        if by_lines:
+            yield from _non_blank(_lines(chunks, name), name)
+        else:
+            whole = "".join(_bounded(chunks, name))
+            yield "", whole.removesuffix("\n").removesuffix("\r")
+
+
+def require_one_source(ctx: typer.Context, text: object, file: Path | None) -> None:
+    """Refuse a text beside a file; where there is neither, only a terminal to wait for, show the help.
+
+    Raises:
+        UsageError: both are given.
+        typer.Exit: nothing is given, and standard input is a terminal.
+    """
+    if text and file is not None:
+        raise UsageError("both a text and --file are given", "Give one of them.")
+    if not text and file is None and sys.stdin is not None and sys.stdin.isatty():
+        with redirect_stdout(sys.stderr):
+            print(ctx.get_help())
+        raise typer.Exit(ExitCode.TROUBLE)
+
+
+def _bounded(chunks: Iterator[str], name: str) -> Iterator[str]:
+    length = 0
+    for chunk in chunks:
+        length += len(chunk)
+        if length > _LONGEST:
+            raise DataError(
+                f"{name} has more than {_LONGEST} characters, too many for one text",
+                "With `--lines` each line is a text of its own.",
+            )
+        yield chunk
+
+
+def _lines(chunks: Iterator[str], name: str) -> Iterator[str]:
+    rest = ""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split("\n")
+        yield from whole
+        if len(rest) > _LONGEST:
+            raise DataError(f"{name} has a line of more than {_LONGEST} characters")
+    yield rest
+
+
+def _non_blank(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"line {number} of {name}", line.removesuffix("\r")

@@ -1,0 +1,110 @@
+"""Options: what several subcommands share, declared once: names, help and panels.
+
+A group of options is a dataclass whose fields are annotated for typer; `grouped` puts its fields
+on a command, which then gets the whole group as one value.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from attn_cli.errors import UsageError
+from attn_cli.text import Split
+
+INPUT, OUTPUT, LOOKS = "Input", "Output", "Looks"
+
+ColorChoice = Literal["auto", "always", "never"]
+
+
+def option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
+    """A typer option in one of the help's panels; a default of None is not worth showing."""
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+FileOption = Annotated[
+    Path | None, option("--file", "-f", panel=INPUT, metavar="FILE", help="Read a file.")
+]
+JsonOption = Annotated[
+    bool, option("--json", panel=OUTPUT, help="Print JSON: short for --format json.")
+]
+ColorOption = Annotated[
+    ColorChoice, option("--color", panel=LOOKS, help="Colour: auto is where a terminal reads it.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """How a text is cut into words, and what stands for those that a vocabulary lacks."""
+
+    split: Annotated[
+        Split,
+        option("--split", panel=INPUT, help="Where to cut. Words drop punctuation at their ends."),
+    ] = "words"
+    lowercase: Annotated[
+        bool, option("--lowercase", panel=INPUT, help="Lower-case the words.")
+    ] = False
+    unk: Annotated[
+        str | None,
+        option("--unk", panel=INPUT, metavar="WORD", help="Stands for words without an id."),
+    ] = None
+
+
+def grouped(command: Callable[..., int]) -> Callable[..., int]:
+    """Spread a command's dataclass parameters into options, and gather their values again."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name not in groups:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        group = groups[parameter.name]
+        group_hints = get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                item.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=item.default,
+                annotation=group_hints[item.name],
+            )
+            for item in fields(group)
+        ]
+
+    def run(**values: Any) -> int:
+        for name, group in groups.items():
+            values[name] = group(**{item.name: values.pop(item.name) for item in fields(group)})
+        return command(**values)
+
+    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
+    run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def in_range(name: str, value: int | None, low: int, high: int) -> None:
+    """Refuse a number that an option cannot be.
+
+    Raises:
+        UsageError: it is outside low … high.
+    """
+    if value is not None and not low <= value <= high:
+        raise UsageError(f"{name} must be from {low} to {high}, not: {value}")
+
+
+def require_other_file(out: Path | None, *read: Path | None) -> None:
+    """Refuse to write over what is being read.
+
+    Raises:
+        UsageError: `out` is one of the files that are read.
+    """
+    for path in read:
+        both = out is not None and path is not None and out.is_file() and path.is_file()
+        if both and out.samefile(path):  # type: ignore[union-attr, arg-type]
+            raise UsageError(f"`{out}` is read and would be written over", "Name another file.")

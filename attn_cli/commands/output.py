@@ -1,0 +1,211 @@
+"""Output: Inspections to standard output or a file, as the shared options ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from attn_cli.commands.options import (
+    LOOKS,
+    OUTPUT,
+    ColorChoice,
+    ColorOption,
+    JsonOption,
+    in_range,
+    option,
+)
+from attn_cli.commands.streams import encoding_has, write_bytes, write_text
+from attn_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from attn_cli.inspection import Inspection
+    from attn_cli.terminal.styles import ColorDepth, Screen
+
+
+FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
+StyleChoice = Literal["auto", "numbers", "map"]
+ScaleChoice = Literal["fixed", "table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where the result goes and what it looks like there; the options as they were given.
+
+    Raises:
+        UsageError: options contradict each other, or name what there is not.
+    """
+
+    show: Annotated[
+        list[str] | None,
+        option(
+            "--show",
+            panel=OUTPUT,
+            metavar="NAME",
+            help="Parts, comma-separated: tokens, vocabulary, embedding, query, key, value, scores, "
+            "logits, weights, context, all. Tables have tokens, embedding, weights; JSON has all.",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a file, by its suffix."),
+    ] = None
+    json: JsonOption = False
+    format: Annotated[
+        FormatChoice | None, option("--format", panel=OUTPUT, help="What to print.")
+    ] = None
+    precision: Annotated[
+        int | None,
+        option(
+            "--precision",
+            panel=OUTPUT,
+            metavar="N",
+            help="Decimals: 4 in tables; in files all that float32 has.",
+        ),
+    ] = None
+    color: ColorOption = "auto"
+    style: Annotated[
+        StyleChoice,
+        option(
+            "--style",
+            panel=LOOKS,
+            help="Matrices as figures or as a map of colours; auto takes a map for wide ones.",
+        ),
+    ] = "auto"
+    scale: Annotated[
+        ScaleChoice,
+        option(
+            "--scale",
+            panel=LOOKS,
+            help="Colour weights from 0 to 1, or from 0 to each table's largest.",
+        ),
+    ] = "fixed"
+
+    def __post_init__(self) -> None:
+        in_range("--precision", self.precision, 0, 17)
+        if self.json and self.format not in (None, "json", "jsonl"):
+            raise UsageError(
+                f"--json and --format {self.format} contradict each other", "Give one of them."
+            )
+
+    @cached_property
+    def names(self) -> tuple[str, ...] | None:
+        """The parts that --show asks for; None where it was not given."""
+        if not self.show:
+            return None
+        from attn_cli.tables import SHOWABLE
+
+        names = [name.strip() for part in self.show for name in part.split(",") if name.strip()]
+        for name in names:
+            if name not in SHOWABLE and name != "all":
+                close = get_close_matches(name, SHOWABLE, n=1)
+                known = f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(SHOWABLE)}."
+                raise UsageError(f"--show has no part `{name}`", known)
+        return SHOWABLE if "all" in names else tuple(names)
+
+    def deliver(self, inspections: Iterable[Inspection], *, many: bool) -> None:
+        """Write every Inspection; to a stream, each one as soon as it is there."""
+        name = self._name(many)
+        if self.out is not None:
+            from attn_cli.files.whole import write_whole
+
+            write_whole(self.out, self._pieces(inspections, name))
+        elif name == "table":
+            self._draw(inspections)
+        else:
+            self._stream(inspections, name)
+
+    def _name(self, many: bool) -> str:
+        """The format, a key of `attn_cli.files.FORMATS` or `table`."""
+        name: str | None = "json" if self.json and self.format is None else self.format
+        if name is None and self.out is not None:
+            from attn_cli.files import format_of
+
+            name = format_of(self.out)
+        if name == "table" and self.out is not None:
+            raise UsageError("a table is for the terminal, not for a file", "Use `--format md`.")
+        if name == "json" and many and self.out is None:
+            return "jsonl"
+        if name == "npz" and self.out is None and sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("NPZ is binary and a terminal would show noise", "Use `-o FILE.npz`.")
+        return name or "table"
+
+    def _pieces(self, inspections: Iterable[Inspection], name: str) -> Iterator[bytes]:
+        from attn_cli.files import FORMATS, encode
+
+        if name == "md" and self.names is not None:
+            from attn_cli.files import markdown
+
+            names = self.names
+            return chain.from_iterable(
+                markdown.write(inspection, self.precision, names) for inspection in inspections
+            )
+        if FORMATS[name].lossless and self.names is not None:
+            kept = set(self.names)
+            inspections = (inspection.keeping(kept) for inspection in inspections)
+        return encode(inspections, name, precision=self.precision)
+
+    def _stream(self, inspections: Iterable[Inspection], name: str) -> None:
+        if name != "jsonl":
+            pieces = self._pieces(inspections, name)
+            write_bytes(b"".join(pieces))
+            return
+        for inspection in inspections:
+            write_bytes(b"".join(self._pieces([inspection], name)))
+
+    def _draw(self, inspections: Iterable[Inspection]) -> None:
+        from attn_cli.tables import PRECISION, SHOWN
+        from attn_cli.terminal import show
+        from attn_cli.terminal.render import render
+
+        precision = PRECISION if self.precision is None else self.precision
+        on = screen(self.color)
+        for index, inspection in enumerate(inspections):
+            drawn = show.lines(
+                inspection,
+                on,
+                SHOWN if self.names is None else self.names,
+                precision=precision,
+                style=self.style,
+                own_scale=self.scale == "table",
+            )
+            write_text(("\n" if index else "") + render(drawn, on.colors))
+
+
+def screen(color: ColorChoice) -> Screen:
+    """What standard output can show, from the option, the environment and the terminal."""
+    from attn_cli.terminal.styles import MAX_WIDTH, MIN_WIDTH, SHADES, Screen
+
+    width = shutil.get_terminal_size((80, 24)).columns
+    return Screen(
+        width=min(max(width, MIN_WIDTH), MAX_WIDTH),
+        colors=color_depth(color),
+        ascii=not encoding_has(SHADES + "×·–…▀▄␣∅"),
+    )
+
+
+def color_depth(choice: ColorChoice) -> ColorDepth:
+    """How many colours to use: --color before NO_COLOR before FORCE_COLOR before the terminal."""
+    environment = os.environ
+    term = environment.get("TERM", "").lower()
+    forced = environment.get("FORCE_COLOR", "") not in ("", "0")
+    if choice == "never":
+        return "none"
+    if choice == "auto":
+        if environment.get("NO_COLOR") or environment.get("FORCE_COLOR") == "0":
+            return "none"
+        terminal = sys.stdout is not None and sys.stdout.isatty() and term not in ("dumb", "unknown")
+        if not (forced or terminal):
+            return "none"
+    if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return "truecolor"
+    if os.name == "nt":
+        return "truecolor"
+    return "256" if "256" in term else "16"

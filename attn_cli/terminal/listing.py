@@ -1,0 +1,42 @@
+"""Listings: plain columns of text under headings, for what is not a matrix.
+
+It needs no numpy, and it draws line by line, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+
+from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.render import Line
+from attn_cli.terminal.styles import DIM, PLAIN, TITLE, Screen
+
+
+def draw(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], screen: Screen
+) -> Iterator[Line]:
+    """A title, headings, and a line for each row; a column whose cells are all digits is right-aligned.
+
+    The widest column gives way where the screen is too narrow.
+    """
+    columns = [[clean(cell) for cell in column] for column in zip(*rows, strict=True)]
+    right = [all(cell.isdecimal() for cell in column) for column in columns]
+    widths = [
+        max(cell_len(heading), *map(cell_len, column))
+        for heading, column in zip(headings, columns, strict=True)
+    ]
+    excess = sum(widths) + 2 * (len(widths) - 1) - screen.width
+    widest = widths.index(max(widths))
+    widths[widest] = max(widths[widest] - max(excess, 0), len(headings[widest]))
+    yield [Segment(screen.symbols(fit(title, screen.width).rstrip()), TITLE)]
+    yield [_line(headings, widths, right, screen, DIM)]
+    for cells in zip(*columns, strict=True):
+        yield [_line(cells, widths, right, screen, PLAIN)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], screen: Screen, style: object) -> Segment:
+    parts = (fit(cell, width, right=r) for cell, width, r in zip(cells, widths, right, strict=True))
+    return Segment(screen.symbols("  ".join(parts)), style)  # type: ignore[arg-type]
