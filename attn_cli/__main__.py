@@ -17,11 +17,10 @@ def main() -> None:
         # a busy machine. Whoever wants them has set the variable.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         arguments = sys.argv[1:]
-        if arguments == ["--version"] or arguments == ["-V"]:
-            from attn_cli import __version__
-            from attn_cli.commands.streams import run_plain
+        if arguments in (["--version"], ["-V"]):
+            from attn_cli.commands.outcome import settle, version
 
-            status = run_plain(f"attn {__version__}\n")
+            status = settle(version)
         else:
             from attn_cli.commands.app import run
 

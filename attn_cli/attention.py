@@ -9,15 +9,14 @@ n_query queries look at n_key keys; d_head is the width of query and key, d_valu
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_cli.operations import softmax
 
-Floats: TypeAlias = NDArray[np.float32]
-Booleans: TypeAlias = NDArray[np.bool_]
+if TYPE_CHECKING:
+    from attn_cli.types import Booleans, Floats
 
 
 class Attention(NamedTuple):

@@ -12,20 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_cli.errors import DataError
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.console import Console, ConsoleOptions, RenderableType
 
-Floats: TypeAlias = NDArray[np.float32]
-Booleans: TypeAlias = NDArray[np.bool_]
-Integers: TypeAlias = NDArray[np.int64]
+    from attn_cli.types import Booleans, Floats, Integers
+
 Kind = Literal["self", "causal", "cross"]
 
 # How far a row of weights may be from 1: the rounding of its own dtype, over a long row.
@@ -47,7 +46,7 @@ class Token(NamedTuple):
     word: int | None = None  # the number of the word that it is, or is a piece of
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Mask:
     """Which keys each query may look at. What is masked is absent, which is not the same as small."""
 
@@ -58,7 +57,7 @@ class Mask:
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Source:
     """Where an Inspection came from: enough to run it again."""
 
@@ -73,7 +72,7 @@ class Source:
     precision: int | None = None  # decimals that were kept when it was written; None: all
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Layer:
     """The attention of one layer: rows (queries) look, columns (keys) are looked at."""
 
@@ -93,7 +92,7 @@ class Layer:
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Inspection:
     """One text through one model, and the attention in it.
 
@@ -183,7 +182,9 @@ class Inspection:
         sizes = ", ".join(f"{name}={size}" for name, size in self.dimensions.items())
         return f"<Inspection of {self.text!r}: {self.kind}, {sizes}>"
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         from attn_cli.terminal.show import console_view
 
         yield from console_view(self, console, options)

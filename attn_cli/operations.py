@@ -5,12 +5,12 @@ Pure functions of arrays; no heads, no masks by name, no models.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float32]
+if TYPE_CHECKING:
+    from attn_cli.types import Floats
 
 
 def softmax(logits: Floats) -> tuple[Floats, Floats]:

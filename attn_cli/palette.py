@@ -19,7 +19,9 @@ _WEIGHT = (
 )  # fmt: skip
 # Blue for negative and orange for positive, told apart in every common form of colour blindness,
 # equally light at equal distance from a dark grey zero.
-_SIGNED = "b7e6ff 7cc4f5 4b9fdb 2f78b0 27537c 24374c 262626 4d3320 7d4a1b b0651a d9893a f5b476 ffe0bd"
+_SIGNED = (
+    "b7e6ff 7cc4f5 4b9fdb 2f78b0 27537c 24374c 262626 4d3320 7d4a1b b0651a d9893a f5b476 ffe0bd"
+)
 
 
 def weight_color(value: float) -> RGB:

@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attn_cli.inspection import Booleans, Inspection, Layer, Token
+from attn_cli.inspection import Inspection, Layer, Token
 from attn_cli.text import label
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from attn_cli.types import Booleans
 
 PRECISION = 4  # decimals, as the article prints them
 SHOWABLE = (

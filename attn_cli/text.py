@@ -128,6 +128,7 @@ _SPLITTERS = {
     "bytes": _bytes,
 }
 
+
 def join_words(words: list[str], split: Split = "words") -> str:
     """A text that `split_text` would cut into these words; what lay between words is lost."""
     if split == "bytes":
@@ -195,7 +196,9 @@ def _is_plain(text: str, index: int) -> bool:
     if character.isprintable():
         return True
     if character in _JOINERS:
-        return 0 < index < len(text) - 1 and _is_emoji(text[index - 1]) and _is_emoji(text[index + 1])
+        return (
+            0 < index < len(text) - 1 and _is_emoji(text[index - 1]) and _is_emoji(text[index + 1])
+        )
     import unicodedata
 
     return unicodedata.category(character) == "Zs"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_cli.errors import UsageError
 
-Floats: TypeAlias = NDArray[np.float32]
+if TYPE_CHECKING:
+    from attn_cli.types import Floats, Integers, Words32
 
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
 _BLOCK = 16  # torch fills normals sixteen at a time: eight cosines, then eight sines
@@ -47,7 +47,7 @@ class Generator:
         self._engine.setstate((3, (*state, 624), None))
         self._spare_normal: float | None = None
 
-    def words(self, count: int) -> NDArray[np.uint32]:
+    def words(self, count: int) -> Words32:
         """The next `count` 32-bit words of the stream, (count,) uint32."""
         drawn = self._engine.getrandbits(32 * count) if count else 0
         return np.frombuffer(drawn.to_bytes(4 * count, "little"), dtype="<u4").astype(np.uint32)
@@ -115,7 +115,9 @@ def normal_blocks(uniforms: Floats) -> Floats:
     return normals.astype(np.float32)
 
 
-def linear(generator: Generator, d_in: int, d_out: int, *, bias: bool = True) -> tuple[Floats, Floats | None]:
+def linear(
+    generator: Generator, d_in: int, d_out: int, *, bias: bool = True
+) -> tuple[Floats, Floats | None]:
     """`torch.nn.Linear(d_in, d_out)`: weight (d_out, d_in), then bias (d_out,) or None.
 
     Both are uniform in ±1/√d_in (He et al. 2015 with a = √5, torch's default).
@@ -125,7 +127,7 @@ def linear(generator: Generator, d_in: int, d_out: int, *, bias: bool = True) ->
     return weight, generator.uniform(-bound, bound, d_out) if bias else None
 
 
-def embedding(generator: Generator, n_vocab: int, d_model: int, ids: NDArray[np.int64]) -> Floats:
+def embedding(generator: Generator, n_vocab: int, d_model: int, ids: Integers) -> Floats:
     """Rows `ids` of `torch.nn.Embedding(n_vocab, d_model).weight`: (len(ids), d_model) float32.
 
     Only the blocks of the stream that those rows lie in are turned into numbers, so a row is the
@@ -141,8 +143,10 @@ def embedding(generator: Generator, n_vocab: int, d_model: int, ids: NDArray[np.
     if total < 2 * _BLOCK:
         return generator.randn(n_vocab, d_model)[ids]
     places = (ids[:, None] * d_model + np.arange(d_model)).astype(np.int64)
+    full = total - total % _BLOCK
     tail = total - _BLOCK if total % _BLOCK else total  # from here on the last block was laid over
-    blocks = np.unique(np.minimum(places, total - total % _BLOCK - 1) // _BLOCK)
+    # Not np.unique: it imports numpy.ma, a tenth of the whole start-up.
+    blocks = np.array(sorted(set((np.minimum(places, full - 1) // _BLOCK).flat)), dtype=np.int64)
     table, position = np.empty((len(blocks), _BLOCK), dtype=np.float32), 0
     for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks) > 1) + 1):
         start = int(blocks[run[0]]) * _BLOCK if run.size else 0

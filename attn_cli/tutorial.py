@@ -5,6 +5,8 @@ It draws weights and calls `attention`; it reads no files and draws no pictures.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from attn_cli import __version__, memory
@@ -14,6 +16,9 @@ from attn_cli.inspection import Inspection, Layer, Source, Token
 from attn_cli.text import Split, split_text
 from attn_cli.torch_random import Generator, embedding
 from attn_cli.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from attn_cli.types import Floats
 
 SEED, VOCAB_SIZE, D_MODEL, D_K, D_V = 123, 50_000, 3, 2, 4
 
@@ -101,7 +106,7 @@ def inspect(
     )
 
 
-def _single_head(embedded: np.ndarray, generator: Generator, d_k: int, d_v: int) -> Layer:
+def _single_head(embedded: Floats, generator: Generator, d_k: int, d_v: int) -> Layer:
     d_model = embedded.shape[1]
     w_query = generator.rand(d_model, d_k)
     w_key = generator.rand(d_model, d_k)

@@ -1,6 +1,6 @@
-"""The application: finds the subcommand, runs it, and turns whatever happens into an exit code.
+"""The application: finds the subcommand and runs it; its module is imported when it is called.
 
-The only place that catches an AttnError. A subcommand's module is imported when it is called.
+What happens then is turned into an exit code by `outcome`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from attn_cli.commands.streams import ReaderLeftError, abandon_output, complain, run_plain
-from attn_cli.errors import AttnError, ExitCode, UsageError
+from attn_cli.commands import outcome
+from attn_cli.errors import ExitCode, UsageError
 
 COMMANDS = ("inspect", "vocab", "show", "schema")
 
@@ -59,9 +59,7 @@ def attn(
 ) -> int:
     """The attention inspector for your terminal: the numbers, exactly."""
     if version:
-        from attn_cli import __version__
-
-        raise typer.Exit(run_plain(f"attn {__version__}\n"))
+        raise typer.Exit(outcome.version())
     if ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help())
     return ExitCode.DONE
@@ -70,29 +68,17 @@ def attn(
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; every complaint is already printed."""
     _tidy_environment()
+    return outcome.settle(lambda: _dispatch(arguments))
+
+
+def _dispatch(arguments: list[str]) -> int:
     try:
         command = typer.main.get_command(app)
-        status = command.main(args=arguments, prog_name="attn", standalone_mode=False)
-        return int(status or ExitCode.DONE)
-    except AttnError as error:
-        complain(error.message, error.hint)
+        return int(command.main(args=arguments, prog_name="attn", standalone_mode=False) or 0)
     except _CommandLineError as error:
-        complain(*_usage_message(error))
-    except ReaderLeftError:
-        abandon_output()  # the reader has all that it wanted
-    except (KeyboardInterrupt, typer.Abort):
-        abandon_output()
-        return ExitCode.INTERRUPTED
-    except MemoryError:
-        complain("there is not enough memory for this", "Use a shorter text or smaller sizes.")
-    except Exception as error:
-        if "ATTN_DEBUG" in os.environ:
-            raise
-        complain(
-            f"a fault of attn itself: {type(error).__name__}: {error}",
-            "Set ATTN_DEBUG=1 for the traceback, and report it with the command that you ran.",
-        )
-    return ExitCode.TROUBLE
+        raise UsageError(*_usage_message(error)) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _usage_message(error: Any) -> tuple[str, str]:

@@ -35,7 +35,7 @@ echo "to be or not to be" | attn inspect - --json
 _MODEL = "Tutorial model"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Model:
     """The sizes and the seed of the tutorial's weights; the defaults are the article's."""
 

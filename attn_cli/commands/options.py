@@ -1,7 +1,8 @@
 """Options: what several subcommands share, declared once: names, help and panels.
 
 A group of options is a dataclass whose fields are annotated for typer; `grouped` puts its fields
-on a command, which then gets the whole group as one value.
+on a command, which then gets the whole group as one value. Groups are not frozen, compared or
+printed: each of those is code generated at every start.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ColorOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Words:
     """How a text is cut into words, and what stands for those that a vocabulary lacks."""
 
@@ -46,9 +47,9 @@ class Words:
         Split,
         option("--split", panel=INPUT, help="Where to cut. Words drop punctuation at their ends."),
     ] = "words"
-    lowercase: Annotated[
-        bool, option("--lowercase", panel=INPUT, help="Lower-case the words.")
-    ] = False
+    lowercase: Annotated[bool, option("--lowercase", panel=INPUT, help="Lower-case the words.")] = (
+        False
+    )
     unk: Annotated[
         str | None,
         option("--unk", panel=INPUT, metavar="WORD", help="Stands for words without an id."),

@@ -35,7 +35,7 @@ StyleChoice = Literal["auto", "numbers", "map"]
 ScaleChoice = Literal["fixed", "table"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Output:
     """Where the result goes and what it looks like there; the options as they were given.
 
@@ -201,7 +201,9 @@ def color_depth(choice: ColorChoice) -> ColorDepth:
     if choice == "auto":
         if environment.get("NO_COLOR") or environment.get("FORCE_COLOR") == "0":
             return "none"
-        terminal = sys.stdout is not None and sys.stdout.isatty() and term not in ("dumb", "unknown")
+        terminal = (
+            sys.stdout is not None and sys.stdout.isatty() and term not in ("dumb", "unknown")
+        )
         if not (forced or terminal):
             return "none"
     if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):

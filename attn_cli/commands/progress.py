@@ -38,8 +38,12 @@ class Meter(AbstractContextManager["Meter"]):
 
         console = Console(stderr=True, force_jupyter=False)
         self._bar = Progress(
-            "reading", BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-            console=console, transient=True,
+            "reading",
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
         )
         self._bar.add_task("reading", total=self._total or None)
         self._bar.start()

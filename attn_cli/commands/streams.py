@@ -6,13 +6,14 @@ The only place that writes to either. It formats nothing.
 from __future__ import annotations
 
 import os
-import select
 import sys
 from contextlib import suppress
-from typing import IO
 
-from attn_cli.errors import AttnError, DataError, ExitCode
-from attn_cli.text import visible
+from attn_cli.errors import DataError
+
+TYPE_CHECKING = False  # `--version` comes through here, and typing would double its time
+if TYPE_CHECKING:
+    from typing import IO
 
 
 class ReaderLeftError(Exception):
@@ -41,6 +42,8 @@ def write_bytes(data: bytes) -> None:
             # An unbuffered stream may take only a part; one that does not block, nothing.
             taken = stream.write(rest)
             if taken is None:
+                import select
+
                 select.select([], [stream], [])
             rest = rest[taken or 0 :]
         stream.flush()
@@ -62,6 +65,8 @@ def encoding_has(symbols: str) -> bool:
 
 def complain(message: str, hint: str = "") -> None:
     """One or two plain lines on standard error; if that is closed or full, nothing can be said."""
+    from attn_cli.text import visible
+
     lines = [f"attn: {visible(message)}", *([visible(hint)] if hint else [])]
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -73,17 +78,3 @@ def abandon_output() -> None:
     """Point standard output nowhere, so that the interpreter's last flush cannot fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def run_plain(text: str) -> int:
-    """Print a text that took no command to make, under the same rules as any command's output."""
-    try:
-        write_text(text)
-    except ReaderLeftError:
-        abandon_output()
-        return ExitCode.TROUBLE
-    except AttnError as error:
-        complain(error.message, error.hint)
-        abandon_output()
-        return ExitCode.TROUBLE
-    return ExitCode.DONE

@@ -44,23 +44,30 @@ attn vocab "short is Life" --vocab sample_inputs/vocabulary.json --encode
 _BUILD, _CONVERT = "Building", "To ids and back"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Building:
     """Which words get an id, and in which order."""
 
     size: Annotated[
         int | None,
-        option("--size", panel=_BUILD, metavar="N", help="Entries at the most; the commonest stay."),
+        option(
+            "--size", panel=_BUILD, metavar="N", help="Entries at the most; the commonest stay."
+        ),
     ] = None
     min_count: Annotated[
         int, option("--min-count", panel=_BUILD, metavar="N", help="Leave out rarer words.")
     ] = 1
-    order: Annotated[
-        Order, option("--order", panel=_BUILD, help="How ids are given.")
-    ] = "alphabetical"
+    order: Annotated[Order, option("--order", panel=_BUILD, help="How ids are given.")] = (
+        "alphabetical"
+    )
     special: Annotated[
         list[str] | None,
-        option("--special", panel=_BUILD, metavar="WORD", help="An entry before the words, again for more."),
+        option(
+            "--special",
+            panel=_BUILD,
+            metavar="WORD",
+            help="An entry before the words, again for more.",
+        ),
     ] = None
 
     def build(self, counts: Counter[str]) -> Vocabulary:

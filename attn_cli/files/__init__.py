@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from attn_cli.errors import DataError, UsageError
 from attn_cli.files.whole import read_whole, write_whole
@@ -23,8 +22,7 @@ SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
 _Writer = Callable[["Inspection", int | None], Iterator[bytes]]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """What a suffix stands for."""
 
     module: str

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_cli.errors import DataError
 from attn_cli.files.strict_json import parse
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
 from attn_cli.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SCHEMA = "attn/1"
 T = TypeVar("T")
@@ -93,7 +95,9 @@ def from_document(found: Any, name: str) -> Inspection:
             text=reader.scalar(top.get("text"), "text", str),
             kind=reader.choice(top.get("kind"), "kind", ("self", "causal", "cross")),
             query_tokens=query_tokens,
-            key_tokens=query_tokens if key_tokens is None else reader.tokens(key_tokens, "key_tokens"),
+            key_tokens=query_tokens
+            if key_tokens is None
+            else reader.tokens(key_tokens, "key_tokens"),
             vocabulary=None if vocabulary is None else reader.vocabulary(vocabulary),
             mask=reader.part(Mask, top.get("mask"), "mask"),
             layers=tuple(
@@ -199,7 +203,9 @@ class _Reader:
         item = self.object(value, place)
         span, word = item.get("span"), item.get("word")
         if span is not None:
-            ends = [self.scalar(end, f"{place}.span", int) for end in self.list(span, f"{place}.span")]
+            ends = [
+                self.scalar(end, f"{place}.span", int) for end in self.list(span, f"{place}.span")
+            ]
             if len(ends) != 2:
                 raise self.fail(f"{place}.span", "should have two ends")
             span = (ends[0], ends[1])
@@ -229,8 +235,9 @@ class _Reader:
             given = item.get(declared.name)
             if "axes" in declared.metadata and given is not None:
                 place = f"{prefix}{declared.name}"
-                found[declared.name] = self.array(given, place, len(declared.metadata["axes"]),
-                                                  declared.metadata)
+                found[declared.name] = self.array(
+                    given, place, len(declared.metadata["axes"]), declared.metadata
+                )
         return found
 
     def array(self, value: Any, place: str, ndim: int, declared: Mapping[str, Any]) -> NDArray[Any]:
@@ -245,7 +252,8 @@ class _Reader:
         for index, part in enumerate(parts):
             if part.shape != parts[0].shape:
                 raise self.fail(
-                    f"{place}[{index}]", f"has {len(part)} entries where others have {len(parts[0])}"
+                    f"{place}[{index}]",
+                    f"has {len(part)} entries where others have {len(parts[0])}",
                 )
         return np.stack(parts) if parts else np.empty((0,) * ndim, declared["dtype"])
 
@@ -259,7 +267,9 @@ class _Reader:
             raise self.fail(f"{place}[{index}]", f"should be a number, not {_kind(items[index])}")
         try:
             with np.errstate(over="raise"):
-                return np.array(items, dtype=np.float64 if dtype.kind == "f" else dtype).astype(dtype)
+                return np.array(items, dtype=np.float64 if dtype.kind == "f" else dtype).astype(
+                    dtype
+                )
         except (OverflowError, FloatingPointError):
             raise self.fail(place, f"holds a number beyond {dtype}") from None
 

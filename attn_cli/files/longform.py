@@ -28,8 +28,15 @@ def write(inspection: Inspection, precision: int | None = None) -> Iterator[byte
                     for weight in row
                 ]
                 yield _lines(
-                    (layer.index, head, i, j, queries[i], keys[j],
-                     text if allowed is None or allowed[i, j] else "")
+                    (
+                        layer.index,
+                        head,
+                        i,
+                        j,
+                        queries[i],
+                        keys[j],
+                        text if allowed is None or allowed[i, j] else "",
+                    )
                     for j, text in enumerate(texts)
                 )
 

@@ -9,16 +9,18 @@ import json
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_cli import memory
 from attn_cli.errors import DataError
 from attn_cli.files.document import document, from_document
 from attn_cli.files.strict_json import parse
 from attn_cli.inspection import Inspection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _DOCUMENT = "document"  # the JSON document with its arrays taken out
 
@@ -56,9 +58,7 @@ def read(data: bytes, name: str) -> Iterator[Inspection]:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"{name} is not an NPZ archive that can be read: {error}") from None
     if _DOCUMENT not in arrays or arrays[_DOCUMENT].dtype.kind != "U":
-        raise DataError(
-            f"{name} has no member `{_DOCUMENT}`: it was not written by this program"
-        )
+        raise DataError(f"{name} has no member `{_DOCUMENT}`: it was not written by this program")
     rest = parse(str(arrays.pop(_DOCUMENT)).encode(), f"{name}, member `{_DOCUMENT}`")
     yield from_document(_put_back(rest, arrays, name), name)
 

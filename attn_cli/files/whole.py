@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +73,11 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
 
 
 def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".part", dir=target.parent)
+    import tempfile  # 3 ms, for writing alone
+
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name[:64]}.", suffix=".part", dir=target.parent
+    )
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

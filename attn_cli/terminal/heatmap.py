@@ -6,10 +6,9 @@ It draws; which tables come here is decided in `show`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -19,6 +18,9 @@ from attn_cli.terminal.clean import clean, fit
 from attn_cli.terminal.render import Line
 from attn_cli.terminal.styles import DIM, PLAIN, Screen, scale_step, step_color
 from attn_cli.terminal.tables import shade
+
+if TYPE_CHECKING:
+    from attn_cli.types import Floats, Integers
 
 _MOST_BLOCKS = 3  # more blocks than this side by side are pooled into fewer, larger cells
 _LABEL_WIDTH = 12
@@ -51,13 +53,14 @@ def _indent(table: Table) -> int:
     return len(str(len(table.row_labels))) + 1 + min(labels, _LABEL_WIDTH) + 1
 
 
-def _pooled_steps(table: Table, pool_rows: int, pool_columns: int) -> NDArray[np.int64]:
+def _pooled_steps(table: Table, pool_rows: int, pool_columns: int) -> Integers:
     """The colour step of every cell, -1 where masked; pooled by the largest absolute value."""
-    values: NDArray[Any] = table.values
+    values: Floats = table.values
     if table.allowed is not None:
         values = np.where(table.allowed, values, np.nan)
-    n_rows, n_columns = (-(-size // pool) for size, pool in
-                         zip(values.shape, (pool_rows, pool_columns), strict=True))
+    n_rows, n_columns = (
+        -(-size // pool) for size, pool in zip(values.shape, (pool_rows, pool_columns), strict=True)
+    )
     padded = np.full((n_rows * pool_rows, n_columns * pool_columns), np.nan)
     padded[: values.shape[0], : values.shape[1]] = values
     tiles = padded.reshape(n_rows, pool_rows, n_columns, pool_columns).swapaxes(1, 2)
@@ -81,7 +84,7 @@ def _ruler(table: Table, columns: range, pool: int) -> Line:
     return [Segment(" " * _indent(table) + "".join(marks), DIM)]
 
 
-def _rows(table: Table, steps: NDArray[np.int64], pool: int, screen: Screen) -> Iterator[Line]:
+def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
     position_width = len(str(len(table.row_labels)))
     label_width = _indent(table) - position_width - 2
     stride = 1 if screen.colors == "none" else 2

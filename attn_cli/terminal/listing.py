@@ -37,6 +37,12 @@ def draw(
         yield [_line(cells, widths, right, screen, PLAIN)]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], screen: Screen, style: object) -> Segment:
+def _line(
+    cells: Sequence[str],
+    widths: Sequence[int],
+    right: Sequence[bool],
+    screen: Screen,
+    style: object,
+) -> Segment:
     parts = (fit(cell, width, right=r) for cell, width, r in zip(cells, widths, right, strict=True))
     return Segment(screen.symbols("  ".join(parts)), style)  # type: ignore[arg-type]

@@ -60,7 +60,11 @@ def console_view(
     inspection: Inspection, console: Console, options: ConsoleOptions
 ) -> Iterator[Segment]:
     """What `rich.print(inspection)` shows: the screen is the console's."""
-    depths: dict[str | None, ColorDepth] = {"standard": "16", "256": "256", "truecolor": "truecolor"}
+    depths: dict[str | None, ColorDepth] = {
+        "standard": "16",
+        "256": "256",
+        "truecolor": "truecolor",
+    }
     screen = Screen(
         width=max(options.max_width, MIN_WIDTH),
         colors="none" if console.no_color else depths.get(console.color_system, "none"),
@@ -100,9 +104,7 @@ def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
 _KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
 
 
-def _table(
-    table: Table, screen: Screen, precision: int, style: ShowStyle
-) -> Iterator[Line]:
+def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> Iterator[Line]:
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
