@@ -5,10 +5,8 @@ This room holds no handling; only `commands` catches an `AttnError`, once.
 
 from __future__ import annotations
 
-from enum import IntEnum
 
-
-class ExitCode(IntEnum):
+class ExitCode:
     """Exit statuses, as diff(1) and grep(1) have them."""
 
     DONE = 0

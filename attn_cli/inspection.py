@@ -11,7 +11,7 @@ heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +21,8 @@ from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
 
     from attn_cli.types import Booleans, Floats, Integers
 
@@ -37,6 +38,22 @@ def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.f
     return field(default=None, metadata=metadata | {"dtype": np.dtype(dtype)})
 
 
+class Frozen:
+    """A dataclass whose fields are set once, when it is made.
+
+    What `frozen=True` promises, without the code that it generates for every class at every start:
+    a third of what importing this module costs.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
 class Token(NamedTuple):
     """One token, as a person reads it."""
 
@@ -46,9 +63,9 @@ class Token(NamedTuple):
     word: int | None = None  # the number of the word that it is, or is a piece of
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Mask:
-    """Which keys each query may look at. What is masked is absent, which is not the same as small."""
+@dataclass(eq=False, repr=False, kw_only=True)
+class Mask(Frozen):
+    """Which keys each query may look at. Masked is absent, not small."""
 
     name: str = "none"
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -57,8 +74,8 @@ class Mask:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Source:
+@dataclass(eq=False, repr=False, kw_only=True)
+class Source(Frozen):
     """Where an Inspection came from: enough to run it again."""
 
     model: str = "tutorial"
@@ -72,8 +89,8 @@ class Source:
     precision: int | None = None  # decimals that were kept when it was written; None: all
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Layer:
+@dataclass(eq=False, repr=False, kw_only=True)
+class Layer(Frozen):
     """The attention of one layer: rows (queries) look, columns (keys) are looked at."""
 
     index: int = 0
@@ -92,8 +109,8 @@ class Layer:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Inspection:
+@dataclass(eq=False, repr=False, kw_only=True)
+class Inspection(Frozen):
     """One text through one model, and the attention in it.
 
     Arrays are read-only. There is no batch axis: an Inspection is one text.
@@ -162,13 +179,13 @@ class Inspection:
     def keeping(self, names: set[str]) -> Inspection:
         """The same Inspection with only the named arrays (weights always stay)."""
         kept = names | {"weights", "token_ids"}
-        layers = tuple(
-            replace(layer, **{name: None for name, _, _ in arrays(layer) if name not in kept})
-            for layer in self.layers
-        )
+        layers = []
+        for layer in self.layers:
+            dropped: dict[str, Any] = {name: None for name, _, _ in arrays(layer)}
+            layers.append(replace(layer, **{n: v for n, v in dropped.items() if n not in kept}))
         return replace(
             self,
-            layers=layers,
+            layers=tuple(layers),
             embedding=self.embedding if "embedding" in kept else None,
             vocabulary=self.vocabulary if "vocabulary" in kept else None,
         )
@@ -182,9 +199,7 @@ class Inspection:
         sizes = ", ".join(f"{name}={size}" for name, size in self.dimensions.items())
         return f"<Inspection of {self.text!r}: {self.kind}, {sizes}>"
 
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         from attn_cli.terminal.show import console_view
 
         yield from console_view(self, console, options)

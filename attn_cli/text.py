@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from attn_cli.errors import DataError, UsageError
 
@@ -140,7 +140,13 @@ def join_words(words: list[str], split: Split = "words") -> str:
 _CHUNK = 1 << 20
 
 
-def decode_chunks(stream: BinaryIO, name: str) -> Iterator[str]:
+class Readable(Protocol):
+    """A binary stream, as far as it is needed here."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def decode_chunks(stream: Readable, name: str) -> Iterator[str]:
     """Read a binary stream as UTF-8 in pieces of about a megabyte; a leading BOM is dropped.
 
     Raises:
@@ -196,9 +202,8 @@ def _is_plain(text: str, index: int) -> bool:
     if character.isprintable():
         return True
     if character in _JOINERS:
-        return (
-            0 < index < len(text) - 1 and _is_emoji(text[index - 1]) and _is_emoji(text[index + 1])
-        )
+        around = text[max(index - 1, 0) : index] + text[index + 1 : index + 2]
+        return len(around) == 2 and all(map(_is_emoji, around))
     import unicodedata
 
     return unicodedata.category(character) == "Zs"

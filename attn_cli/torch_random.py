@@ -60,13 +60,15 @@ class Generator:
     def rand(self, *shape: int) -> Floats:
         """`torch.rand(shape)`: uniform in [0, 1), float32, one word a value, 24 bits of it."""
         words = self.words(math.prod(shape))
-        return ((words & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)).reshape(shape)
+        values: Floats = (words & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
+        return values.reshape(shape)
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """`torch.empty(shape).uniform_(low, high)`: one rounding at the end, as a fused multiply-add."""
+        """`torch.empty(shape).uniform_(low, high)`: one rounding, at the end, as torch's FMA."""
         low32, high32 = np.float32(low), np.float32(high)
         width = np.float64(high32 - low32)
-        return (self.rand(*shape) * width + np.float64(low32)).astype(np.float32)
+        values: Floats = (self.rand(*shape) * width + np.float64(low32)).astype(np.float32)
+        return values
 
     def randn(self, *shape: int) -> Floats:
         """`torch.randn(shape)`: standard normal, float32, by Box & Muller (1958).

@@ -36,12 +36,15 @@ class LazyGroup(TyperGroup):
             close = get_close_matches(cmd_name, COMMANDS, n=1)
             hint = f"Did you mean `attn {close[0]}`?" if close else "Try `attn --help`."
             raise UsageError(f"there is no command `{cmd_name}`", hint)
-        module = import_module(f"attn_cli.commands.{cmd_name}")
-        single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        single.command(cmd_name, epilog=module.EPILOG)(getattr(module, cmd_name))
-        command = typer.main.get_command(single)
-        command.name = cmd_name
-        return command
+        return build(cmd_name)
+
+
+def build(name: str) -> Any:
+    """A subcommand, ready to run."""
+    module = import_module(f"attn_cli.commands.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name, epilog=module.EPILOG)(getattr(module, name))
+    return typer.main.get_command(single)
 
 
 app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", no_args_is_help=False)
@@ -73,8 +76,12 @@ def run(arguments: list[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     try:
-        command = typer.main.get_command(app)
-        return int(command.main(args=arguments, prog_name="attn", standalone_mode=False) or 0)
+        name = arguments[0] if arguments else ""
+        if name in COMMANDS:  # the group need not be built to find it
+            command, program, arguments = build(name), f"attn {name}", arguments[1:]
+        else:
+            command, program = typer.main.get_command(app), "attn"
+        return int(command.main(args=arguments, prog_name=program, standalone_mode=False) or 0)
     except _CommandLineError as error:
         raise UsageError(*_usage_message(error)) from None
     except typer.Abort:

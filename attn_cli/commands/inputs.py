@@ -72,7 +72,7 @@ def texts(text: str | None, file: Path | None, *, by_lines: bool) -> Iterator[tu
 
 
 def require_one_source(ctx: typer.Context, text: object, file: Path | None) -> None:
-    """Refuse a text beside a file; where there is neither, only a terminal to wait for, show the help.
+    """Refuse a text beside a file; show the help where there is only a terminal to wait for.
 
     Raises:
         UsageError: both are given.

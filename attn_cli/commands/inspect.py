@@ -1,7 +1,5 @@
 """`attn inspect`: a sentence through attention, every number on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,11 +77,14 @@ def inspect(
     inputs.require_one_source(ctx, text, file)
     require_other_file(output.out, file, vocab)
 
-    def run() -> Iterator[Inspection]:
-        from attn_cli.files import vocabulary
+    def run() -> "Iterator[Inspection]":
         from attn_cli.tutorial import inspect
 
-        known = None if vocab is None else vocabulary.load(vocab)
+        known = None
+        if vocab is not None:
+            from attn_cli.files import vocabulary
+
+            known = vocabulary.load(vocab)
         for place, one in inputs.texts(text, file, by_lines=lines):
             with inputs.placed(place):
                 inspected = inspect(

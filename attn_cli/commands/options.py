@@ -5,8 +5,6 @@ on a command, which then gets the whole group as one value. Groups are not froze
 printed: each of those is code generated at every start.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -59,7 +57,7 @@ class Words:
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
     """Spread a command's dataclass parameters into options, and gather their values again."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters = []
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name not in groups:

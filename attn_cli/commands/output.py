@@ -1,7 +1,5 @@
 """Output: Inspections to standard output or a file, as the shared options ask."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -49,8 +47,9 @@ class Output:
             "--show",
             panel=OUTPUT,
             metavar="NAME",
-            help="Parts, comma-separated: tokens, vocabulary, embedding, query, key, value, scores, "
-            "logits, weights, context, all. Tables have tokens, embedding, weights; JSON has all.",
+            help="Parts, comma-separated: tokens, vocabulary, embedding, query, key, value, "
+            "scores, logits, weights, context, all. Tables have tokens, embedding and weights; "
+            "JSON has all.",
         ),
     ] = None
     out: Annotated[
@@ -110,7 +109,7 @@ class Output:
                 raise UsageError(f"--show has no part `{name}`", known)
         return SHOWABLE if "all" in names else tuple(names)
 
-    def deliver(self, inspections: Iterable[Inspection], *, many: bool) -> None:
+    def deliver(self, inspections: "Iterable[Inspection]", *, many: bool) -> None:
         """Write every Inspection; to a stream, each one as soon as it is there."""
         name = self._name(many)
         if self.out is not None:
@@ -137,7 +136,7 @@ class Output:
             raise UsageError("NPZ is binary and a terminal would show noise", "Use `-o FILE.npz`.")
         return name or "table"
 
-    def _pieces(self, inspections: Iterable[Inspection], name: str) -> Iterator[bytes]:
+    def _pieces(self, inspections: "Iterable[Inspection]", name: str) -> Iterator[bytes]:
         from attn_cli.files import FORMATS, encode
 
         if name == "md" and self.names is not None:
@@ -152,7 +151,7 @@ class Output:
             inspections = (inspection.keeping(kept) for inspection in inspections)
         return encode(inspections, name, precision=self.precision)
 
-    def _stream(self, inspections: Iterable[Inspection], name: str) -> None:
+    def _stream(self, inspections: "Iterable[Inspection]", name: str) -> None:
         if name != "jsonl":
             pieces = self._pieces(inspections, name)
             write_bytes(b"".join(pieces))
@@ -160,7 +159,7 @@ class Output:
         for inspection in inspections:
             write_bytes(b"".join(self._pieces([inspection], name)))
 
-    def _draw(self, inspections: Iterable[Inspection]) -> None:
+    def _draw(self, inspections: "Iterable[Inspection]") -> None:
         from attn_cli.tables import PRECISION, SHOWN
         from attn_cli.terminal import show
         from attn_cli.terminal.render import render
@@ -179,7 +178,7 @@ class Output:
             write_text(("\n" if index else "") + render(drawn, on.colors))
 
 
-def screen(color: ColorChoice) -> Screen:
+def screen(color: ColorChoice) -> "Screen":
     """What standard output can show, from the option, the environment and the terminal."""
     from attn_cli.terminal.styles import MAX_WIDTH, MIN_WIDTH, SHADES, Screen
 
@@ -191,7 +190,7 @@ def screen(color: ColorChoice) -> Screen:
     )
 
 
-def color_depth(choice: ColorChoice) -> ColorDepth:
+def color_depth(choice: ColorChoice) -> "ColorDepth":
     """How many colours to use: --color before NO_COLOR before FORCE_COLOR before the terminal."""
     environment = os.environ
     term = environment.get("TERM", "").lower()
@@ -201,10 +200,8 @@ def color_depth(choice: ColorChoice) -> ColorDepth:
     if choice == "auto":
         if environment.get("NO_COLOR") or environment.get("FORCE_COLOR") == "0":
             return "none"
-        terminal = (
-            sys.stdout is not None and sys.stdout.isatty() and term not in ("dumb", "unknown")
-        )
-        if not (forced or terminal):
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        if not (forced or (terminal and term not in ("dumb", "unknown"))):
             return "none"
     if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return "truecolor"

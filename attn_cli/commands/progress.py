@@ -12,7 +12,7 @@ _PATIENCE = 1.0  # seconds before a bar appears
 
 
 class Meter(AbstractContextManager["Meter"]):
-    """Counts the bytes read through it, and shows a bar after the first second of a terminal's time."""
+    """Counts the bytes read through it, and shows a bar to a terminal after the first second."""
 
     def __init__(self, files: list[Path]) -> None:
         self._total = sum(path.stat().st_size for path in files if path.is_file())
@@ -20,9 +20,9 @@ class Meter(AbstractContextManager["Meter"]):
         self._start, self._done = time.monotonic(), 0
         self._bar: Any = None
 
-    def reading(self, stream: BinaryIO) -> _Metered:
+    def reading(self, stream: BinaryIO) -> Metered:
         """The same stream, counted."""
-        return _Metered(stream, self)
+        return Metered(stream, self)
 
     def advance(self, count: int) -> None:
         """So many bytes more are read."""
@@ -53,7 +53,9 @@ class Meter(AbstractContextManager["Meter"]):
             self._bar.stop()
 
 
-class _Metered:
+class Metered:
+    """A stream whose reads are counted."""
+
     def __init__(self, stream: BinaryIO, meter: Meter) -> None:
         self._read = getattr(stream, "read1", stream.read)
         self._meter = meter

@@ -1,7 +1,5 @@
 """`attn show`: an Inspection from a file or a pipe, drawn as `attn inspect` draws it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -21,7 +21,7 @@ class ReaderLeftError(Exception):
 
 
 def write_text(text: str) -> None:
-    """Write a text to standard output in its encoding; what that does not have becomes an escape."""
+    """Write a text to standard output; what its encoding does not have becomes an escape."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     write_bytes(text.encode(encoding, "backslashreplace"))
 

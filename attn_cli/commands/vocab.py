@@ -1,7 +1,5 @@
 """`attn vocab`: the words of a text or of files, numbered; and texts to ids and back."""
 
-from __future__ import annotations
-
 import json as json_module
 from collections import Counter
 from collections.abc import Sequence
@@ -176,7 +174,7 @@ def _exists(argument: str) -> bool:
 
 
 def _looks_like_path(argument: str) -> bool:
-    """A single word with a text file's suffix or a leading directory is a path mistyped, not a text."""
+    """One word that begins or ends as a path does is a path mistyped rather than a text."""
     one_word = len(argument.split()) == 1
     return one_word and (
         argument.startswith(("/", "./", "../", "~")) or argument.lower().endswith((".txt", ".md"))
@@ -228,7 +226,7 @@ def _decode(known: Vocabulary, texts: Sequence[str], words: Words, json: bool) -
 
 
 def _read_ids(text: str) -> list[int]:
-    """Ids as numbers between spaces or commas, as a JSON array, or as --encode --json prints them."""
+    """Ids between spaces or commas, as a JSON array, or as --encode --json prints them."""
     if text.lstrip().startswith(("[", "{")):
         found = parse(text.encode(), "the list of ids")
         found = found.get("ids") if isinstance(found, dict) else found

@@ -102,7 +102,7 @@ def from_document(found: Any, name: str) -> Inspection:
             mask=reader.part(Mask, top.get("mask"), "mask"),
             layers=tuple(
                 reader.part(Layer, layer, f"layers[{i}]")
-                for i, layer in enumerate(reader.list(top.get("layers"), "layers"))
+                for i, layer in enumerate(reader.items(top.get("layers"), "layers"))
             ),
             source=reader.part(Source, top.get("source"), "source"),
             **reader.arrays(Inspection, top, ""),
@@ -170,7 +170,7 @@ class _Reader:
             raise self.fail(place, f"should be an object, not {_kind(value)}")
         return value
 
-    def list(self, value: Any, place: str) -> list[Any]:
+    def items(self, value: Any, place: str) -> list[Any]:
         if not isinstance(value, list):
             raise self.fail(place, f"should be an array, not {_kind(value)}")
         return value
@@ -196,7 +196,7 @@ class _Reader:
 
     def tokens(self, value: Any, place: str) -> tuple[Token, ...]:
         return tuple(
-            self.token(item, f"{place}[{i}]") for i, item in enumerate(self.list(value, place))
+            self.token(item, f"{place}[{i}]") for i, item in enumerate(self.items(value, place))
         )
 
     def token(self, value: Any, place: str) -> Token:
@@ -204,7 +204,7 @@ class _Reader:
         span, word = item.get("span"), item.get("word")
         if span is not None:
             ends = [
-                self.scalar(end, f"{place}.span", int) for end in self.list(span, f"{place}.span")
+                self.scalar(end, f"{place}.span", int) for end in self.items(span, f"{place}.span")
             ]
             if len(ends) != 2:
                 raise self.fail(f"{place}.span", "should have two ends")
@@ -219,7 +219,7 @@ class _Reader:
     def part(self, kind: type[T], value: Any, place: str) -> T:
         """A Mask, Source or Layer: its arrays by declaration, its other fields by type."""
         item = self.object(value, place)
-        plain = {}
+        plain: dict[str, Any] = {}
         for declared in fields(kind):  # type: ignore[arg-type]
             given = item.get(declared.name)
             if "axes" not in declared.metadata and given is not None:
@@ -245,7 +245,7 @@ class _Reader:
             if value.dtype.kind != declared["dtype"].kind:
                 raise self.fail(place, f"should hold {declared['dtype']}, not {value.dtype}")
             return value
-        items = self.list(value, place)
+        items = self.items(value, place)
         if ndim == 1:
             return self.row(items, place, declared)
         parts = [self.array(v, f"{place}[{i}]", ndim - 1, declared) for i, v in enumerate(items)]
@@ -259,7 +259,7 @@ class _Reader:
 
     def row(self, items: list[Any], place: str, declared: Mapping[str, Any]) -> NDArray[Any]:
         dtype: np.dtype[Any] = declared["dtype"]
-        wanted: set[type] = {"b": {bool}, "i": {int}, "f": {int, float}}[dtype.kind]
+        wanted = _LEAVES[dtype.kind]
         if declared["infinite"]:
             items = [-np.inf if item is None else item for item in items]
         for kind in set(map(type, items)) - wanted:
@@ -275,9 +275,14 @@ class _Reader:
 
 
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "Mapping[str, Any]": dict}
+_LEAVES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "f": {int, float}}
 _NAMES: dict[type, str] = {
-    str: "a string", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"
-}  # fmt: skip
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+}
 
 
 def _kind(value: Any) -> str:

@@ -18,9 +18,9 @@ from attn_cli.terminal.styles import DIM, PLAIN, TITLE, Screen
 def draw(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], screen: Screen
 ) -> Iterator[Line]:
-    """A title, headings, and a line for each row; a column whose cells are all digits is right-aligned.
+    """A title, headings, and a line for each row.
 
-    The widest column gives way where the screen is too narrow.
+    A column of digits is right-aligned; the widest gives way where the screen is too narrow.
     """
     columns = [[clean(cell) for cell in column] for column in zip(*rows, strict=True)]
     right = [all(cell.isdecimal() for cell in column) for column in columns]
