@@ -216,6 +216,8 @@ def _is_emoji(character: str) -> bool:
 
 
 def _escape(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
     code = ord(character)
     if code <= 0xFF:
         return f"\\x{code:02x}"
@@ -231,8 +233,8 @@ def label(token: str) -> str:
     if not token:
         return "∅"
     if token.isspace():
-        return "".join(_SPACES.get(space) or _escape(space) for space in token)
+        return "".join("␣" if space == " " else _escape(space) for space in token)
     return visible(token)
 
 
-_SPACES = {" ": "␣", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

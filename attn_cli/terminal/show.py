@@ -112,8 +112,10 @@ def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> It
     yield [Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE), Segment(where, DIM)]
     yield from _wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
+        note = "a map" if screen.colors == "none" else "a map, two rows a line"
         if crowded:
-            yield from _wrapped("shown as a map; `--style numbers` prints the figures", screen)
+            note += "; `--style numbers` prints the figures"
+        yield from _wrapped(f"shown as {note}", screen)
         yield from heatmap.draw(table, screen)
     else:
         yield from numbers.draw(table, plan, screen, precision)

@@ -35,7 +35,7 @@ class Layout:
     @property
     def indent(self) -> int:
         """Cells before the first column."""
-        return self.label_width + (self.position_width + 1 if self.position_width else 0)
+        return self.label_width + 1 + (self.position_width + 1 if self.position_width else 0)
 
 
 def layout(table: Table, screen: Screen, precision: int) -> Layout:
@@ -48,7 +48,7 @@ def layout(table: Table, screen: Screen, precision: int) -> Layout:
     numbers = widest(table, precision)
     cell_width = max(numbers, min(headers, max(numbers, _WIDEST_HEADER)))
     shaded = table.scale == "weight" and screen.colors == "none"
-    room = screen.width - label_width - (position_width + 1 if position_width else 0)
+    room = screen.width - label_width - 1 - (position_width + 1 if position_width else 0)
     most = max(room // (cell_width + 2 + shaded), 1)
     n_blocks = max(-(-n_columns // most), 1)
     return Layout(
@@ -93,7 +93,7 @@ def _row_start(row: int, label: str, plan: Layout, screen: Screen) -> Line:
     line = []
     if plan.position_width:
         line.append(Segment(f"{row:>{plan.position_width}} ", DIM))
-    line.append(Segment(screen.symbols(fit(clean(label), plan.label_width)), PLAIN))
+    line.append(Segment(screen.symbols(fit(clean(label), plan.label_width)) + " ", PLAIN))
     return line
 
 
