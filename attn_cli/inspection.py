@@ -205,7 +205,7 @@ class Inspection(Frozen):
         yield from console_view(self, console, options)
 
     def _repr_html_(self) -> str:
-        from attn_cli.terminal.show import notebook_html
+        from attn_cli.report.notebook import notebook_html
 
         return notebook_html(self)
 

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -56,21 +56,18 @@ class Words:
 
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
     """Spread a command's dataclass parameters into options, and gather their values again."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    parameters = []
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.name not in groups:
-            parameters.append(parameter.replace(annotation=hints[parameter.name]))
-            continue
-        group = groups[parameter.name]
-        group_hints = get_type_hints(group, include_extras=True)
+    # Not typing.get_type_hints: Python 3.10's wraps what has a default of None once more.
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    groups: dict[str, Any] = {p.name: p.annotation for p in given if is_dataclass(p.annotation)}
+    parameters = [parameter for parameter in given if parameter.name not in groups]
+    for group in groups.values():
+        hints = inspect.get_annotations(group, eval_str=True)
         parameters += [
             inspect.Parameter(
                 item.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=item.default,
-                annotation=group_hints[item.name],
+                annotation=hints[item.name],
             )
             for item in fields(group)
         ]
@@ -80,9 +77,8 @@ def grouped(command: Callable[..., int]) -> Callable[..., int]:
             values[name] = group(**{item.name: values.pop(item.name) for item in fields(group)})
         return command(**values)
 
-    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
-    run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
 StyleChoice = Literal["auto", "numbers", "map"]
-ScaleChoice = Literal["fixed", "table"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -78,14 +77,14 @@ class Output:
             help="Matrices as figures or as a map of colours; auto takes a map for wide ones.",
         ),
     ] = "auto"
-    scale: Annotated[
-        ScaleChoice,
+    own_scale: Annotated[
+        bool,
         option(
-            "--scale",
+            "--own-scale",
             panel=LOOKS,
-            help="Colour weights from 0 to 1, or from 0 to each table's largest.",
+            help="Colour weights from 0 to each table's largest, not from 0 to 1.",
         ),
-    ] = "fixed"
+    ] = False
 
     def __post_init__(self) -> None:
         in_range("--precision", self.precision, 0, 17)
@@ -173,7 +172,7 @@ class Output:
                 SHOWN if self.names is None else self.names,
                 precision=precision,
                 style=self.style,
-                own_scale=self.scale == "table",
+                own_scale=self.own_scale,
             )
             write_text(("\n" if index else "") + render(drawn, on.colors))
 

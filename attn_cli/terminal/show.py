@@ -1,6 +1,6 @@
 """Show: an Inspection from top to bottom, each table as numbers or as a map, with its legend.
 
-The entrance to the views of an Inspection: lines of Segments, or a notebook's HTML.
+The entrance to the terminal's views of an Inspection.
 """
 
 from __future__ import annotations
@@ -73,20 +73,6 @@ def console_view(
     for line in lines(inspection, screen):
         yield from line
         yield Segment.line()
-
-
-def notebook_html(inspection: Inspection, width: int = 120) -> str:
-    """What a notebook shows: the same lines as escaped HTML with its own colours."""
-    from html import escape
-
-    out = []
-    for line in lines(inspection, Screen(width=width, colors="truecolor")):
-        for segment in line:
-            css = segment.style.get_html_style() if segment.style else ""
-            body = escape(segment.text)
-            out.append(f'<span style="{css}">{body}</span>' if css else body)
-        out.append("\n")
-    return f'<pre style="line-height:1.25;overflow-x:auto">{"".join(out)}</pre>'
 
 
 def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:

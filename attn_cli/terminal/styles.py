@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from rich.color import Color, ColorSystem
+from rich.color import Color
 from rich.style import Style
 
 from attn_cli import palette
@@ -23,11 +23,15 @@ MIN_WIDTH, MAX_WIDTH = 20, 10_000
 TITLE, DIM, PLAIN = Style(bold=True), Style(dim=True), Style.null()
 BLACK, WHITE = Color.from_ansi(16), Color.from_ansi(231)
 
-# In 16 colours the terminal's theme decides the shades, so a few well-known ones are used, from
-# none (near zero) to bright: indices of ANSI colours. Orange is not among them; yellow stands in.
-_ANSI: dict[str, tuple[int | None, ...]] = {
-    "weight": (None, 4, 6, 2, 11),
-    "signed": (14, 6, 4, None, 1, 3, 11),
+# The scales where a terminal has few colours: indices of ANSI colours, chosen by eye and by
+# lightness, since the nearest ones are uneven. In 16 the terminal's theme decides the shades, so
+# zero is left bare; orange is not among them, and yellow stands in.
+_RAMPS: dict[str, dict[str, tuple[int | None, ...]]] = {
+    "16": {"weight": (None, 4, 6, 2, 11), "signed": (14, 6, 4, None, 1, 3, 11)},
+    "256": {
+        "weight": (53, 54, 25, 31, 36, 77, 148, 220),
+        "signed": (153, 110, 67, 24, 235, 94, 136, 179, 223),
+    },
 }
 _ANSI_BRIGHT = frozenset((2, 3, 6, 7, 10, 11, 14, 15))
 
@@ -63,12 +67,11 @@ def step_color(scale: Scale, step: int, colors: ColorDepth) -> Color | None:
     """The colour of one step of a scale on a screen; None is the terminal's own background."""
     if colors == "none" or scale == "none":
         return None
-    if colors == "16":
-        ramp = _ANSI[scale]
-        index = ramp[step * len(ramp) // palette.STEPS]
-        return None if index is None else Color.from_ansi(index)
-    color = Color.from_rgb(*palette.scale_colors(scale)[step])
-    return color if colors == "truecolor" else color.downgrade(ColorSystem.EIGHT_BIT)
+    if colors == "truecolor":
+        return Color.from_rgb(*palette.scale_colors(scale)[step])
+    ramp = _RAMPS[colors][scale]
+    index = ramp[step * len(ramp) // palette.STEPS]
+    return None if index is None else Color.from_ansi(index)
 
 
 @cache
