@@ -1,4 +1,4 @@
-"""Notebook: what an Inspection shows as the value of a cell, static tables with numbers and colours.
+"""Notebook: what an Inspection shows as the value of a cell: static tables, numbers and colours.
 
 Whatever comes from a user is escaped here; there are no scripts and nothing is loaded.
 """
@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from attn_cli import palette
-from attn_cli.tables import MASKED, Table, cell_text, tables
+from attn_cli.tables import MASKED, Table, cell_text, format_number, tables
 from attn_cli.text import visible
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _table(table: Table) -> Iterator[str]:
         return
     yield '<table style="border-collapse:collapse">'
     yield f'<caption style="text-align:left">{caption}<br>'
-    yield f"rows: {table.rows} · columns: {table.columns}</caption>"
+    yield f"rows: {table.rows} · columns: {table.columns}{_legend(table)}</caption>"
     heads = "".join(f'<th style="{_CELL}">{_safe(label)}</th>' for label in table.column_labels)
     yield f"<tr><th></th>{heads}</tr>"
     for row, label in enumerate(table.row_labels):
@@ -57,6 +57,15 @@ def _cell(table: Table, row: int, column: int) -> str:
     )
     ink = "#000" if palette.is_bright(color) else "#fff"
     return f'<td style="{_CELL};background:rgb{color};color:{ink}">{text}</td>'
+
+
+def _legend(table: Table) -> str:
+    if table.scale == "none":
+        return ""
+    if table.scale == "weight":
+        return " · colour: from 0 (dark) to 1"
+    largest = format_number(table.largest)
+    return f" · colour: from -{largest} (blue) to {largest} (orange)"
 
 
 def _safe(text: str) -> str:
