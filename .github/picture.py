@@ -1,6 +1,6 @@
 """Draw `.github/attn.svg`, the picture in the README, from the program's real output.
 
-    python .github/picture.py
+python .github/picture.py
 """
 
 from __future__ import annotations

@@ -151,6 +151,8 @@ class Inspection(Frozen):
     def _check_weights(self, layer: Layer, name: str) -> None:
         if layer.weights is None:
             raise DataError(f"`{name}` is missing")
+        if layer.scale is not None and not np.isfinite(layer.scale):
+            raise DataError(f"the scale of `{name}` is not a finite number: {layer.scale}")
         if layer.weights.size and layer.weights.min() < 0:
             raise DataError(f"`{name}` holds a negative number: {layer.weights.min()}")
         tolerance = _ROW_TOLERANCE.get(self.source.dtype, 1e-5)
@@ -220,7 +222,8 @@ def arrays(owner: object) -> Iterator[tuple[str, NDArray[Any], Mapping[str, Any]
 def _check_arrays(owner: object, prefix: str, bound: dict[str, int]) -> None:
     """Make the arrays of `owner` read-only and of their dtype; hold every axis to one size."""
     for name, given, declared in arrays(owner):
-        array = np.asarray(given, dtype=declared["dtype"]).view()
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below, by name
+            array = np.asarray(given, dtype=declared["dtype"]).view()
         array.flags.writeable = False
         object.__setattr__(owner, name, array)
         axes = declared["axes"]

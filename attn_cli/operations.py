@@ -32,7 +32,8 @@ def softmax(logits: Floats) -> tuple[Floats, Floats]:
     """
     largest = np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
     shift = np.where(np.isneginf(largest), np.float32(0), largest)
-    weights = np.exp(logits - shift)
+    with np.errstate(over="ignore"):  # the ends of float32 are further apart than it reaches
+        weights = np.exp(logits - shift)
     total = weights.sum(axis=-1, keepdims=True)
     masked = total == 0
     weights /= np.where(masked, np.float32(1), total)

@@ -76,6 +76,21 @@ def split_text(text: str, split: Split = "words", *, lowercase: bool = False) ->
     return words
 
 
+def recovered(text: str) -> str:
+    """A command line's text as UTF-8, also where the locale is not; what is not UTF-8 is refused.
+
+    Python hands over the bytes that a locale cannot decode as surrogates, U+DC80 to U+DCFF.
+
+    Raises:
+        DataError: the bytes are not UTF-8.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        require_unicode(text)
+        raise
+
+
 def require_unicode(text: str) -> None:
     """Raise DataError where a string holds half a character (an undecodable byte or surrogate)."""
     try:
@@ -210,9 +225,11 @@ def _is_plain(text: str, index: int) -> bool:
 
 
 def _is_emoji(character: str) -> bool:
-    """Symbols of the emoji blocks, their skin tones and the variation selector after them."""
-    code = ord(character)
-    return 0x1F000 <= code <= 0x1FAFF or 0x2600 <= code <= 0x27BF or code in (0xFE0F, 0x2B50)
+    """A symbol from the arrows on, with its skin tone; or the selector that makes one coloured."""
+    import unicodedata
+
+    symbol = ord(character) >= 0x2190 and unicodedata.category(character).startswith("S")
+    return symbol or character == "\ufe0f"
 
 
 def _escape(character: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
 _BLOCK = 16  # torch fills normals sixteen at a time: eight cosines, then eight sines
-_WORDS_AT_ONCE = 1 << 20
+_WORDS_AT_ONCE, _BLOCKS_AT_ONCE = 1 << 20, 1 << 12
 
 
 class Generator:
@@ -139,25 +139,42 @@ def embedding(generator: Generator, n_vocab: int, d_model: int, ids: Integers) -
     Raises:
         UsageError: an id is outside the table.
     """
-    if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < n_vocab:
-        raise UsageError(f"id {int(ids.max())} is outside the embedding, which has {n_vocab} rows")
-    total = n_vocab * d_model
-    if total < 2 * _BLOCK:
+    wanted = sorted(set(ids.tolist()))  # not np.unique: it imports numpy.ma, a tenth of start-up
+    for index in (*wanted[:1], *wanted[-1:]):
+        if not 0 <= index < n_vocab:
+            raise UsageError(f"id {index} is outside the embedding, which has {n_vocab} rows")
+    if n_vocab * d_model < 2 * _BLOCK:
         return generator.randn(n_vocab, d_model)[ids]
-    places = (ids[:, None] * d_model + np.arange(d_model)).astype(np.int64)
-    full = total - total % _BLOCK
-    tail = total - _BLOCK if total % _BLOCK else total  # from here on the last block was laid over
-    # Not np.unique: it imports numpy.ma, a tenth of the whole start-up.
-    blocks = np.array(sorted(set((np.minimum(places, full - 1) // _BLOCK).flat)), dtype=np.int64)
-    table, position = np.empty((len(blocks), _BLOCK), dtype=np.float32), 0
-    for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks) > 1) + 1):
-        start = int(blocks[run[0]]) * _BLOCK if run.size else 0
-        generator.skip(start - position)
-        table[run] = normal_blocks(generator.rand(len(run), _BLOCK))
-        position = start + len(run) * _BLOCK
-    rows = table[np.searchsorted(blocks, np.minimum(places // _BLOCK, blocks[-1])), places % _BLOCK]
-    if places.max() >= tail:
+    rows = np.empty((len(wanted), d_model), dtype=np.float32)
+    _fill_rows(generator, n_vocab * d_model, wanted, rows)
+    return rows[np.searchsorted(np.array(wanted, dtype=np.int64), ids)]
+
+
+def _fill_rows(generator: Generator, total: int, wanted: list[int], rows: Floats) -> None:
+    """Fill `rows` with the rows `wanted` (ascending) of a table of `total` normals."""
+    d_model, full = rows.shape[1], total - total % _BLOCK
+    flat, position = rows.reshape(-1), 0
+    block = np.empty(_BLOCK, dtype=np.float32)  # the last one drawn: the next row may begin in it
+    for place, index in enumerate(wanted):
+        start, stop = index * d_model, min((index + 1) * d_model, full)
+        while start < stop:
+            if start >= position:
+                first = start - start % _BLOCK
+                generator.skip(first - position)
+                count = min(-(-(stop - first) // _BLOCK), _BLOCKS_AT_ONCE)
+                block = normal_blocks(generator.rand(count, _BLOCK)).reshape(-1)
+                position = first + count * _BLOCK
+            begin = position - len(block)
+            end = min(stop, position)
+            to = place * d_model + start - index * d_model
+            flat[to : to + end - start] = block[start - begin : end - begin]
+            start = end
+    # A last block that is not full is drawn afresh and laid over the end of the table.
+    if wanted and total > full and (tail := total - _BLOCK) < (wanted[-1] + 1) * d_model:
         generator.skip(total - position)
         last = normal_blocks(generator.rand(1, _BLOCK))[0]
-        rows = np.where(places >= tail, last[np.maximum(places - tail, 0)], rows)
-    return np.asarray(rows, dtype=np.float32)
+        for place, index in enumerate(wanted):
+            begin = max(tail - index * d_model, 0)
+            if begin < d_model:
+                first = index * d_model + begin - tail
+                rows[place, begin:] = last[first : first + d_model - begin]

@@ -109,7 +109,8 @@ def test_two_commands_do_all_set_up() -> None:
 def test_the_first_command_works_in_a_clean_copy(tmp_path: Path) -> None:
     copy = tmp_path / "attn"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("VIRTUAL_ENV", "PYTHON"))}
+    inherited = ("VIRTUAL_ENV", "PYTHON")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(inherited)}
     run = subprocess.run(
         ["bash", "-c", blocks("sh")[0]],
         cwd=copy,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from attn_cli.commands import outcome
+from attn_cli.commands.streams import held
 from attn_cli.errors import ExitCode, UsageError
 
 COMMANDS = ("inspect", "vocab", "show", "schema")
@@ -75,35 +77,40 @@ def run(arguments: list[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    printing_help = "--help" in arguments or not arguments
+    if name in COMMANDS:  # the group need not be built to find it
+        command, program, arguments = build(name), f"attn {name}", arguments[1:]
+    else:
+        command, program = typer.main.get_command(app), "attn"
     try:
-        name = arguments[0] if arguments else ""
-        if name in COMMANDS:  # the group need not be built to find it
-            command, program, arguments = build(name), f"attn {name}", arguments[1:]
-        else:
-            command, program = typer.main.get_command(app), "attn"
-        return int(command.main(args=arguments, prog_name=program, standalone_mode=False) or 0)
+        with held() if printing_help else nullcontext():
+            status = command.main(args=arguments, prog_name=program, standalone_mode=False)
+        return int(status or ExitCode.DONE)
     except _CommandLineError as error:
-        raise UsageError(*_usage_message(error)) from None
+        raise UsageError(*_usage_message(error, program)) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
 
 
-def _usage_message(error: Any) -> tuple[str, str]:
+def _usage_message(error: Any, program: str) -> tuple[str, str]:
     """A complaint of the option parser as what is wrong, and what to do."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "attn"
     option = getattr(error, "option_name", None)
     known = getattr(error, "possibilities", None)
     if option and type(error).__name__ == "NoSuchOption":
         close = f"Did you mean `{known[0]}`? " if known else ""
-        return f"there is no option `{option}`", f"{close}Try `{path} --help`."
+        return f"there is no option `{option}`", f"{close}Try `{program} --help`."
     message = str(error.format_message()).rstrip(".")
-    return message[:1].lower() + message[1:], f"Try `{path} --help`."
+    return message[:1].lower() + message[1:], f"Try `{program} --help`."
 
 
 def _tidy_environment() -> None:
-    """Drop terminal widths that are no numbers: libraries underneath would fail on them."""
+    """Drop terminal sizes that are no sizes: libraries underneath would fail on them."""
     for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
         value = os.environ.get(name)
-        if value is not None and not (value.isascii() and value.isdigit() and int(value[:9]) > 0):
+        if value is None:
+            continue
+        if not (value.isascii() and value.isdigit() and value.strip("0")):
             del os.environ[name]
+        elif len(value.lstrip("0")) > 4:
+            os.environ[name] = "10000"

@@ -5,37 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import BinaryIO
 
 import typer
 
 from attn_cli.errors import DataError, ExitCode, UsageError
-from attn_cli.files.whole import unreadable
-from attn_cli.text import decode_chunks, require_unicode
+from attn_cli.files.whole import open_to_read, unreadable
+from attn_cli.text import decode_chunks, recovered
 
 _LONGEST = 1 << 22  # characters of one text: attention over more fits no memory
 STDIN = "standard input"
 
 
 @contextmanager
-def opened(file: Path | None) -> Iterator[tuple[str, BinaryIO]]:
+def opened(file: str | None) -> Iterator[tuple[str, BinaryIO]]:
     """A file's (or, for None and `-`, standard input's) name for messages, and its bytes.
 
     Raises:
         DataError: it cannot be opened.
     """
-    if file is None or str(file) == "-":
+    if file is None or file == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed: there is no text to read")
         yield STDIN, sys.stdin.buffer
         return
     name = f"`{file}`"
     try:
-        with file.open("rb") as stream:
-            yield name, stream
+        stream = open_to_read(file)
     except OSError as error:
         raise unreadable(name, error) from None
+    with stream:
+        yield name, stream
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def placed(place: str) -> Iterator[None]:
         raise
 
 
-def texts(text: str | None, file: Path | None, *, by_lines: bool) -> Iterator[tuple[str, str]]:
+def texts(text: str | None, file: str | None, *, by_lines: bool) -> Iterator[tuple[str, str]]:
     """The texts to work on: one, or with `by_lines` every line that is not blank.
 
     Each comes with its place, for messages; the only text of all has none.
@@ -59,7 +59,7 @@ def texts(text: str | None, file: Path | None, *, by_lines: bool) -> Iterator[tu
     """
     if text not in (None, "-"):
         assert text is not None
-        require_unicode(text)
+        text = recovered(text)
         yield from _non_blank(text.split("\n"), "the text") if by_lines else [("", text)]
         return
     with opened(file) as (name, stream):
@@ -71,16 +71,16 @@ def texts(text: str | None, file: Path | None, *, by_lines: bool) -> Iterator[tu
             yield "", whole.removesuffix("\n").removesuffix("\r")
 
 
-def require_one_source(ctx: typer.Context, text: object, file: Path | None) -> None:
+def require_one_source(ctx: typer.Context, text: object, file: str | None) -> None:
     """Refuse a text beside a file; show the help where there is only a terminal to wait for.
 
     Raises:
         UsageError: both are given.
         typer.Exit: nothing is given, and standard input is a terminal.
     """
-    if text and file is not None:
+    if text not in (None, []) and file is not None:
         raise UsageError("both a text and --file are given", "Give one of them.")
-    if not text and file is None and sys.stdin is not None and sys.stdin.isatty():
+    if text in (None, []) and file is None and sys.stdin is not None and sys.stdin.isatty():
         with redirect_stdout(sys.stderr):
             print(ctx.get_help())
         raise typer.Exit(ExitCode.TROUBLE)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,7 +68,7 @@ def inspect(
         bool, option("--lines", panel=INPUT, help="Each line is a text of its own.")
     ] = False,
     vocab: Annotated[
-        Path | None,
+        str | None,
         option("--vocab", panel=INPUT, metavar="FILE", help="Ids from a .json or .txt file."),
     ] = None,
 ) -> int:

@@ -26,12 +26,11 @@ def option(*names: str, panel: str, help: str, metavar: str | None = None) -> An
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
 
 
+# Files are strings here: as a Path, an empty name would be the working directory.
 FileOption = Annotated[
-    Path | None, option("--file", "-f", panel=INPUT, metavar="FILE", help="Read a file.")
+    str | None, option("--file", "-f", panel=INPUT, metavar="FILE", help="Read a file.")
 ]
-JsonOption = Annotated[
-    bool, option("--json", panel=OUTPUT, help="Print JSON: short for --format json.")
-]
+JsonOption = Annotated[bool, option("--json", panel=OUTPUT, help="Print JSON.")]
 ColorOption = Annotated[
     ColorChoice, option("--color", panel=LOOKS, help="Colour: auto is where a terminal reads it.")
 ]
@@ -93,13 +92,13 @@ def in_range(name: str, value: int | None, low: int, high: int) -> None:
         raise UsageError(f"{name} must be from {low} to {high}, not: {value}")
 
 
-def require_other_file(out: Path | None, *read: Path | None) -> None:
+def require_other_file(out: str | None, *read: str | None) -> None:
     """Refuse to write over what is being read.
 
     Raises:
         UsageError: `out` is one of the files that are read.
     """
     for path in read:
-        both = out is not None and path is not None and out.is_file() and path.is_file()
-        if both and out.samefile(path):  # type: ignore[union-attr, arg-type]
-            raise UsageError(f"`{out}` is read and would be written over", "Name another file.")
+        if out and path and Path(out).is_file() and Path(path).is_file():
+            if Path(out).samefile(path):
+                raise UsageError(f"`{out}` is read and would be written over", "Name another file.")

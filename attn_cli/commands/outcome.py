@@ -6,8 +6,9 @@ The only place that catches an AttnError. It imports nothing heavy: `--version` 
 from __future__ import annotations
 
 import os
+import sys
 
-from attn_cli.commands.streams import ReaderLeftError, abandon_output, complain, write_text
+from attn_cli.commands.streams import ReaderLeftError, abandon, complain, write_text
 from attn_cli.errors import AttnError, ExitCode
 
 TYPE_CHECKING = False  # as type checkers know it
@@ -24,7 +25,7 @@ def settle(action: Callable[[], int]) -> int:
     except ReaderLeftError:
         pass  # the reader has all that it wanted, and we could not deliver the rest
     except KeyboardInterrupt:
-        abandon_output()
+        abandon(sys.stdout)
         return ExitCode.INTERRUPTED
     except MemoryError:
         complain("there is not enough memory for this", "Use a shorter text or smaller sizes.")
@@ -35,7 +36,7 @@ def settle(action: Callable[[], int]) -> int:
             f"a fault of attn itself: {type(error).__name__}: {error}",
             "Set ATTN_DEBUG=1 for the traceback, and report it with the command that you ran.",
         )
-    abandon_output()
+    abandon(sys.stdout)
     return ExitCode.TROUBLE
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands.options import (
@@ -20,7 +19,7 @@ from attn_cli.commands.options import (
     in_range,
     option,
 )
-from attn_cli.commands.streams import encoding_has, write_bytes, write_text
+from attn_cli.commands.streams import encoding_has, output_encoding, write_bytes, write_text
 from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Output:
         ),
     ] = None
     out: Annotated[
-        Path | None,
+        str | None,
         option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a file, by its suffix."),
     ] = None
     json: JsonOption = False
@@ -96,7 +95,7 @@ class Output:
     @cached_property
     def names(self) -> tuple[str, ...] | None:
         """The parts that --show asks for; None where it was not given."""
-        if not self.show:
+        if self.show is None or self.show == []:
             return None
         from attn_cli.tables import SHOWABLE
 
@@ -106,6 +105,8 @@ class Output:
                 close = get_close_matches(name, SHOWABLE, n=1)
                 known = f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(SHOWABLE)}."
                 raise UsageError(f"--show has no part `{name}`", known)
+        if not names:
+            raise UsageError("--show names no part", f"Use: {', '.join(SHOWABLE)}, all.")
         return SHOWABLE if "all" in names else tuple(names)
 
     def deliver(self, inspections: "Iterable[Inspection]", *, many: bool) -> None:
@@ -186,6 +187,7 @@ def screen(color: ColorChoice) -> "Screen":
         width=min(max(width, MIN_WIDTH), MAX_WIDTH),
         colors=color_depth(color),
         ascii=not encoding_has(SHADES + "×·–…▀▄␣∅"),
+        encoding=output_encoding(),
     )
 
 

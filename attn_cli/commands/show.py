@@ -1,6 +1,5 @@
 """`attn show`: an Inspection from a file or a pipe, drawn as `attn inspect` draws it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ def show(
     ctx: typer.Context,
     output: Output,
     file: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="FILE",
             help="A .json, .jsonl or .npz that attn wrote; - or nothing reads standard input.",
@@ -34,7 +33,7 @@ def show(
     require_other_file(output.out, file)
     from attn_cli.files import load_all
 
-    if file is not None and str(file) != "-":
+    if file is not None and file != "-":
         output.deliver(load_all(file), many=True)
     else:
         with inputs.opened(None) as (_, stream):

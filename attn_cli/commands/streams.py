@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from io import StringIO
 
 from attn_cli.errors import DataError
 
 TYPE_CHECKING = False  # `--version` comes through here, and typing would double its time
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
 
@@ -22,8 +24,7 @@ class ReaderLeftError(Exception):
 
 def write_text(text: str) -> None:
     """Write a text to standard output; what its encoding does not have becomes an escape."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    write_bytes(text.encode(encoding, "backslashreplace"))
+    write_bytes(text.encode(output_encoding(), "backslashreplace"))
 
 
 def write_bytes(data: bytes) -> None:
@@ -33,13 +34,16 @@ def write_bytes(data: bytes) -> None:
         ReaderLeftError: nobody reads any more.
         DataError: standard output is closed, or what is behind it refuses (a full disk).
     """
-    if sys.stdout is None:
+    stdout = getattr(sys.stdout, "real", sys.stdout)
+    if stdout is None:
         raise DataError("standard output is closed: there is nowhere to write to")
-    stream: IO[bytes] = sys.stdout.buffer
+    # The raw stream takes what it can: a part of it from an unbuffered or a full pipe, and nothing
+    # (None) where it would block.
+    stream: IO[bytes] = getattr(stdout.buffer, "raw", stdout.buffer)
     rest = memoryview(data)
     try:
+        stdout.flush()
         while rest:
-            # An unbuffered stream may take only a part; one that does not block, nothing.
             taken = stream.write(rest)
             if taken is None:
                 import select
@@ -57,10 +61,16 @@ def write_bytes(data: bytes) -> None:
 def encoding_has(symbols: str) -> bool:
     """Whether standard output can carry these characters."""
     try:
-        symbols.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except (UnicodeEncodeError, LookupError):
+        symbols.encode(output_encoding())
+    except UnicodeEncodeError:
         return False
     return True
+
+
+def output_encoding() -> str:
+    """The encoding of standard output."""
+    encoding: str = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return encoding.lower()
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -68,13 +78,44 @@ def complain(message: str, hint: str = "") -> None:
     from attn_cli.text import visible
 
     lines = [f"attn: {visible(message)}", *([visible(hint)] if hint else [])]
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write("\n".join(lines) + "\n")
-            sys.stderr.flush()
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        abandon(sys.stderr)
 
 
-def abandon_output() -> None:
-    """Point standard output nowhere, so that the interpreter's last flush cannot fail."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def abandon(stream: IO[str] | None) -> None:
+    """Point a stream nowhere, so that the interpreter's last flush of it cannot fail."""
+    if stream is not None:
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold what a library prints to standard output, then deliver it as all else is delivered."""
+    sys.stdout = held = _Held(sys.stdout)
+    try:
+        yield
+    finally:
+        sys.stdout = held.real
+    if held.getvalue():
+        write_text(held.getvalue())
+
+
+class _Held(StringIO):
+    """Text in memory that a library takes for the stream it will come to."""
+
+    def __init__(self, real: IO[str]) -> None:
+        super().__init__()
+        self.real = real
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self.real, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self.real is not None and self.real.isatty()

@@ -27,7 +27,7 @@ from attn_cli.errors import DataError, UsageError
 from attn_cli.files import vocabulary as vocabulary_files
 from attn_cli.files.strict_json import parse
 from attn_cli.files.whole import write_whole
-from attn_cli.text import decode_chunks, join_words, require_unicode, split_text
+from attn_cli.text import decode_chunks, join_words, recovered, split_text
 from attn_cli.vocabulary import Order, Vocabulary, count_words
 
 EPILOG = """Examples:
@@ -94,7 +94,7 @@ def vocab(
     ] = None,
     file: FileOption = None,
     vocab: Annotated[
-        Path | None,
+        str | None,
         option("--vocab", panel=_CONVERT, metavar="FILE", help="Take the ids from this file."),
     ] = None,
     encode: Annotated[
@@ -104,7 +104,7 @@ def vocab(
         bool, option("--decode", panel=_CONVERT, help="Print the words of ids, such as 0 4 5.")
     ] = False,
     out: Annotated[
-        Path | None,
+        str | None,
         option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a .json or .txt file."),
     ] = None,
     json: JsonOption = False,
@@ -115,7 +115,7 @@ def vocab(
         inputs.require_one_source(ctx, sources, file)
     _require_sense(vocab, encode, decode, out, bool(sources or file))
     given = find_sources(sources or [], file)
-    require_other_file(out, vocab, *(source for source in given if isinstance(source, Path)))
+    require_other_file(out, vocab, *(str(source) for source in given if isinstance(source, Path)))
     known = None if vocab is None else vocabulary_files.load(vocab)
     if known is not None and decode:
         _decode(known, _read_all(given), words, json)
@@ -132,7 +132,7 @@ def vocab(
 
 
 def _require_sense(
-    vocab: Path | None, encode: bool, decode: bool, out: Path | None, text: bool
+    vocab: str | None, encode: bool, decode: bool, out: str | None, text: bool
 ) -> None:
     if encode and decode:
         raise UsageError("--encode and --decode contradict each other", "Give one of them.")
@@ -144,21 +144,20 @@ def _require_sense(
         raise UsageError("with --vocab a text is for --encode or --decode", "Say which.")
 
 
-def find_sources(arguments: Sequence[str], file: Path | None) -> list[str | Path]:
+def find_sources(arguments: Sequence[str], file: str | None) -> list[str | Path]:
     """What the arguments are: files that exist, or one text. `-` is standard input.
 
     Raises:
         DataError: a text that is no valid UTF-8, or one of several arguments is no file.
     """
     if file is not None or not arguments:
-        return [file or Path("-")]
+        return [Path("-" if file is None else file)] if file != "" else [""]
     found: list[str | Path] = []
     for argument in arguments:
-        if argument == "-" or _exists(argument):
+        if argument == "-" or (argument and _exists(argument)):
             found.append(Path(argument))
         elif len(arguments) == 1 and not _looks_like_path(argument):
-            require_unicode(argument)
-            found.append(argument)
+            found.append(recovered(argument))
         else:
             raise DataError(
                 f"there is no file `{argument}`", "A text goes in quotes, as one argument."
@@ -189,7 +188,7 @@ def _count(given: Sequence[str | Path], words: Words) -> Counter[str]:
             if isinstance(source, str):
                 counts += count_words([source], words.split, lowercase=words.lowercase)
                 continue
-            with inputs.opened(source) as (name, stream):
+            with inputs.opened(str(source)) as (name, stream):
                 chunks = decode_chunks(meter.reading(stream), name)
                 counts.update(count_words(chunks, words.split, lowercase=words.lowercase))
     return counts
@@ -198,7 +197,7 @@ def _count(given: Sequence[str | Path], words: Words) -> Counter[str]:
 def _read_all(given: Sequence[str | Path]) -> list[str]:
     texts = []
     for source in given:
-        text, path = (source, None) if isinstance(source, str) else (None, source)
+        text, path = (source, None) if isinstance(source, str) else (None, str(source))
         texts += [one for _, one in inputs.texts(text, path, by_lines=False)]
     return texts
 
@@ -241,7 +240,7 @@ def _read_ids(text: str) -> list[int]:
     return list(found)
 
 
-def _deliver(built: Vocabulary, out: Path | None, json: bool, color: str) -> None:
+def _deliver(built: Vocabulary, out: str | None, json: bool, color: str) -> None:
     if out is not None:
         write_whole(out, [vocabulary_files.encode(built, out)])
     elif json:

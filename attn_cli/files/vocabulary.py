@@ -117,6 +117,9 @@ def _checked(vocabulary: Vocabulary, name: str) -> Vocabulary:
         raise DataError(f"{name} holds no words")
     if "" in vocabulary:
         raise DataError(f"{name}: the word with the id {vocabulary['']} is empty")
-    for word in vocabulary:
-        require_unicode(word)
+    try:
+        for word in vocabulary:
+            require_unicode(word)
+    except DataError as error:
+        raise DataError(f"{name}: {error.message}") from None
     return vocabulary

@@ -26,10 +26,25 @@ def read_whole(source: str | os.PathLike[str] | BinaryIO) -> tuple[str, bytes]:
         return "standard input", _read_bounded(source, "standard input")
     name = f"`{os.fspath(source)}`"
     try:
-        with Path(source).open("rb") as file:
+        with open_to_read(source) as file:
             return name, _read_bounded(file, name)
     except OSError as error:
         raise unreadable(name, error) from None
+
+
+def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, open for reading its bytes.
+
+    Raises:
+        DataError: its name is empty or cannot be one.
+        OSError: it cannot be opened.
+    """
+    if not os.fspath(path):
+        raise DataError("the name of a file is empty")
+    try:
+        return Path(path).open("rb")
+    except ValueError as error:  # a NUL in the name
+        raise DataError(f"cannot read `{os.fspath(path)}`: {error}") from None
 
 
 def _read_bounded(file: BinaryIO, name: str) -> bytes:
@@ -57,6 +72,8 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     Raises:
         DataError: the file cannot be written; what was there before is still there.
     """
+    if not os.fspath(path):
+        raise DataError("the name of a file to write is empty")
     target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
     try:
         mode = target.stat().st_mode if target.exists() else None

@@ -34,7 +34,7 @@ def _cap_marks(text: str) -> str:
 
     kept, marks = [], 0
     for character in text:
-        marks = marks + 1 if unicodedata.combining(character) else 0
+        marks = marks + 1 if unicodedata.category(character).startswith("M") else 0
         if marks <= _MOST_MARKS:
             kept.append(character)
         elif marks == _MOST_MARKS + 1:

@@ -14,8 +14,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from attn_cli.tables import MASKED, Table
-from attn_cli.terminal.clean import clean, fit
-from attn_cli.terminal.render import Line
+from attn_cli.terminal.clean import fit
+from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.styles import DIM, PLAIN, Screen, scale_step, step_color
 from attn_cli.terminal.tables import shade
 
@@ -29,27 +29,27 @@ _MASK = -1
 
 def draw(table: Table, screen: Screen) -> Iterator[Line]:
     """A map of a table: two rows a line in colour, one row a line in shades."""
-    room = max(screen.width - _indent(table), 1)
+    room = max(screen.width - _indent(table, screen), 1)
     pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
     square = table.scale == "weight" or table.allowed is not None
     pool_rows = pool_columns if square else 1
     steps = _pooled_steps(table, pool_rows, pool_columns)
     if pool_rows * pool_columns > 1:
         text = f"each cell is the largest of {pool_rows} × {pool_columns} numbers"
-        yield [Segment(screen.symbols(text), DIM)]
+        yield from wrapped(text, screen)
     n_columns = steps.shape[1]
     for first in range(0, n_columns, room):
         columns = range(first, min(first + room, n_columns))
         if n_columns > room:
             end = min(columns.stop * pool_columns, table.values.shape[1]) - 1
             heading = f"columns {first * pool_columns}–{end} of {table.values.shape[1]}"
-            yield [Segment(screen.symbols(heading), DIM)]
-        yield _ruler(table, columns, pool_columns)
+            yield from wrapped(heading, screen)
+        yield _ruler(columns, pool_columns, _indent(table, screen))
         yield from _rows(table, steps[:, columns.start : columns.stop], pool_rows, screen)
 
 
-def _indent(table: Table) -> int:
-    labels = max((cell_len(clean(label)) for label in table.row_labels), default=0)
+def _indent(table: Table, screen: Screen) -> int:
+    labels = max((cell_len(screen.clean(label)) for label in table.row_labels), default=0)
     return len(str(len(table.row_labels))) + 1 + min(labels, _LABEL_WIDTH) + 1
 
 
@@ -74,38 +74,51 @@ def _pooled_steps(table: Table, pool_rows: int, pool_columns: int) -> Integers:
     return steps
 
 
-def _ruler(table: Table, columns: range, pool: int) -> Line:
+def _ruler(columns: range, pool: int, indent: int) -> Line:
     """The number of every tenth column above it."""
     marks = [" "] * len(columns)
     for offset in range(0, len(columns), 10):
         number = str((columns.start + offset) * pool)
         if offset + len(number) <= len(columns):
             marks[offset : offset + len(number)] = number
-    return [Segment(" " * _indent(table) + "".join(marks), DIM)]
+    return [Segment(" " * indent + "".join(marks), DIM)]
 
 
 def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
     position_width = len(str(len(table.row_labels)))
-    label_width = _indent(table) - position_width - 2
-    stride = 1 if screen.colors == "none" else 2
+    label_width = _indent(table, screen) - position_width - 2
+    halves = halves_rows(screen)
     rows = steps.tolist()
-    for upper in range(0, len(rows), stride):
-        label = fit(clean(table.row_labels[upper * pool]), label_width)
+    for upper in range(0, len(rows), 2 if halves else 1):
+        label = fit(screen.clean(table.row_labels[upper * pool]), label_width)
         line = [
             Segment(f"{upper * pool:>{position_width}} ", DIM),
             Segment(screen.symbols(label) + " ", PLAIN),
         ]
-        if stride == 1:
-            text = "".join(MASKED if step == _MASK else _shade(table, step) for step in rows[upper])
-            line.append(Segment(screen.symbols(text)))
-        else:
+        if halves:
             lower = rows[upper + 1] if upper + 1 < len(rows) else [None] * len(rows[upper])
             line.extend(_half_blocks(table, rows[upper], lower, screen))
+        else:
+            line.extend(_whole_blocks(table, rows[upper], screen))
         yield line
 
 
-def _shade(table: Table, step: int) -> str:
-    return shade(step if table.scale == "weight" else min(abs(2 * step - 255), 255))
+def halves_rows(screen: Screen) -> bool:
+    """Whether two rows fit into one line: with colours, and with a character of two halves."""
+    return screen.colors != "none" and not screen.ascii
+
+
+def _whole_blocks(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
+    """One row a line: a shade, or a space on its colour."""
+    for step in row:
+        color = None if step == _MASK else step_color(table.scale, step, screen.colors)
+        if step == _MASK:
+            yield Segment(screen.symbols(MASKED), DIM)
+        elif screen.colors == "none":
+            size = step if table.scale == "weight" else min(abs(2 * step - 255), 255)
+            yield Segment(screen.symbols(shade(size)))
+        else:
+            yield Segment(" ", Style.from_color(None, color))
 
 
 def _half_blocks(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.terminal.clean import clean, fit
+from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line
 from attn_cli.terminal.styles import DIM, PLAIN, TITLE, Screen
 
@@ -22,7 +22,7 @@ def draw(
 
     A column of digits is right-aligned; the widest gives way where the screen is too narrow.
     """
-    columns = [[clean(cell) for cell in column] for column in zip(*rows, strict=True)]
+    columns = [[screen.clean(cell) for cell in column] for column in zip(*rows, strict=True)]
     right = [all(cell.isdecimal() for cell in column) for column in columns]
     widths = [
         max(cell_len(heading), *map(cell_len, column))

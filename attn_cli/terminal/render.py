@@ -5,15 +5,22 @@ Rich's console is not asked: it would look at the environment, where `Screen` ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 from typing import TypeAlias
 
 from rich.color import ColorSystem
 from rich.segment import Segment
 
-from attn_cli.terminal.styles import ColorDepth
+from attn_cli.terminal.styles import DIM, ColorDepth, Screen
 
 Line: TypeAlias = list[Segment]
+
+
+def wrapped(text: str, screen: Screen) -> Iterator[Line]:
+    """A remark of our own in as many dim lines as it needs."""
+    for part in wrap(screen.symbols(text), screen.width, break_on_hyphens=False):
+        yield [Segment(part, DIM)]
 
 
 def render(drawn: Iterable[Line], colors: ColorDepth) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from textwrap import wrap
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
@@ -16,8 +15,8 @@ from rich.segment import Segment
 from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
-from attn_cli.terminal.clean import clean, fit
-from attn_cli.terminal.render import Line
+from attn_cli.terminal.clean import fit
+from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
 
 if TYPE_CHECKING:
@@ -76,7 +75,8 @@ def console_view(
 
 
 def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
-    quoted = fit(clean(inspection.text), min(screen.width - 2, cell_len(clean(inspection.text))))
+    text = screen.clean(inspection.text)
+    quoted = fit(text, min(screen.width - 2, cell_len(text)))
     yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
     source = inspection.source
     facts = [f"{len(inspection.query_tokens)} tokens", _KINDS[inspection.kind], source.model]
@@ -84,7 +84,7 @@ def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
         facts.append(f"recipe {source.recipe}")
     if source.seed is not None:
         facts.append(f"seed {source.seed}")
-    yield from _wrapped(" · ".join(map(clean, facts)), screen)
+    yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
 
 
 _KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
@@ -94,23 +94,27 @@ def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> It
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
-    where = f"  {table.where}" if table.where else ""
-    yield [Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE), Segment(where, DIM)]
-    yield from _wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
+    yield from _title(table, screen)
+    yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
-        note = "a map" if screen.colors == "none" else "a map, two rows a line"
+        note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
         if crowded:
             note += "; `--style numbers` prints the figures"
-        yield from _wrapped(f"shown as {note}", screen)
+        yield from wrapped(f"shown as {note}", screen)
         yield from heatmap.draw(table, screen)
     else:
         yield from numbers.draw(table, plan, screen, precision)
     yield from _legend(table, screen, precision, as_map)
 
 
-def _wrapped(line: str, screen: Screen) -> Iterator[Line]:
-    for part in wrap(screen.symbols(line), screen.width, break_on_hyphens=False):
-        yield [Segment(part, DIM)]
+def _title(table: Table, screen: Screen) -> Iterator[Line]:
+    name = Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE)
+    where = Segment(f"  {table.where}" if table.where else "", DIM)
+    if name.cell_length + where.cell_length <= screen.width:
+        yield [name, where]
+    else:
+        yield [name]
+        yield from wrapped(table.where, screen)
 
 
 def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Iterator[Line]:
@@ -129,9 +133,10 @@ def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Itera
         note = f"{'size without sign' if plain else 'value'}, on this table's own scale"
     if table.allowed is not None and not table.allowed.all():
         note += f"; {MASKED} is masked"
-    steps = [(2 * i + 1) * 128 // _LEGEND_WIDTH for i in range(_LEGEND_WIDTH)]
+    width = max(min(_LEGEND_WIDTH, screen.width - len(low) - len(high) - 2), 1)
+    steps = [(2 * i + 1) * 128 // width for i in range(width)]
     bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
     if plain:
         bar = [Segment(screen.symbols(SHADES))]
     yield [Segment(f"{low} "), *bar, Segment(f" {high}")]
-    yield from _wrapped(note, screen)
+    yield from wrapped(note, screen)

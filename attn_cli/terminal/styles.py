@@ -13,6 +13,7 @@ from rich.color import Color
 from rich.style import Style
 
 from attn_cli import palette
+from attn_cli.terminal.clean import clean
 
 if TYPE_CHECKING:  # a list of words is drawn without numpy
     from attn_cli.tables import Scale, Table
@@ -48,11 +49,18 @@ class Screen:
 
     width: int = 80
     colors: ColorDepth = "none"
-    ascii: bool = False
+    ascii: bool = False  # our own symbols have to do without Unicode
+    encoding: str = "utf-8"  # what users' text has to pass through
 
     def symbols(self, text: str) -> str:
         """Our own typography in what the screen can show."""
         return text.translate(_ASCII) if self.ascii else text
+
+    def clean(self, text: str) -> str:
+        """A user's text, safe and in characters that the screen can show; others as escapes."""
+        codec = "ascii" if self.ascii and self.encoding == "utf-8" else self.encoding
+        safe = clean(text)
+        return safe if codec == "utf-8" else safe.encode(codec, "backslashreplace").decode(codec)
 
 
 def scale_step(table: Table, value: float) -> int:

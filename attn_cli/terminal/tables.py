@@ -14,8 +14,8 @@ from rich.segment import Segment
 
 from attn_cli.palette import STEPS
 from attn_cli.tables import PRECISION, Table, cell_text, widest
-from attn_cli.terminal.clean import clean, fit
-from attn_cli.terminal.render import Line
+from attn_cli.terminal.clean import fit
+from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.styles import DIM, PLAIN, SHADES, Screen, cell_style, scale_step
 
 _WIDEST_HEADER = 12  # a column is not made wider than this for its header alone
@@ -42,13 +42,16 @@ def layout(table: Table, screen: Screen, precision: int) -> Layout:
     """Measure a table: the label column, one width for all numbers, and the blocks."""
     n_rows, n_columns = table.values.shape
     position_width = len(str(n_rows - 1)) if table.numbered else 0
-    labels = max(map(cell_len, map(clean, table.row_labels)), default=1)
-    label_width = max(min(labels, max(8, screen.width // 4)), 1)
-    headers = max(map(cell_len, map(clean, table.column_labels)), default=1)
-    numbers = widest(table, precision)
-    cell_width = max(numbers, min(headers, max(numbers, _WIDEST_HEADER)))
     shaded = table.scale == "weight" and screen.colors == "none"
-    room = screen.width - label_width - 1 - (position_width + 1 if position_width else 0)
+    numbers = widest(table, precision)
+    room = screen.width - (position_width + 1 if position_width else 0) - 1
+    labels = max(map(cell_len, map(screen.clean, table.row_labels)), default=1)
+    # A long label gives way to the numbers, which cannot.
+    label_width = min(labels, max(8, screen.width // 4), room - numbers - 2 - shaded)
+    label_width = max(label_width, 1)
+    room -= label_width
+    headers = max(map(cell_len, map(screen.clean, table.column_labels)), default=1)
+    cell_width = max(numbers, min(headers, _WIDEST_HEADER, room - 2 - shaded))
     most = max(room // (cell_width + 2 + shaded), 1)
     n_blocks = max(-(-n_columns // most), 1)
     return Layout(
@@ -63,7 +66,7 @@ def draw(table: Table, plan: Layout, screen: Screen, precision: int = PRECISION)
         columns = range(first, min(first + plan.per_block, n_columns))
         if plan.n_blocks > 1:
             heading = f"columns {first}–{columns[-1]} of {n_columns}"
-            yield [Segment(screen.symbols(heading), DIM)]
+            yield from wrapped(heading, screen)
         yield _header(table, plan, columns, screen)
         for row, label in enumerate(table.row_labels):
             line = _row_start(row, label, plan, screen)
@@ -84,7 +87,7 @@ def _header(table: Table, plan: Layout, columns: range, screen: Screen) -> Line:
     line = [Segment(" " * plan.indent)]
     tail = " " * (1 + plan.shaded)
     for column in columns:
-        name = fit(clean(table.column_labels[column]), plan.cell_width, right=True)
+        name = fit(screen.clean(table.column_labels[column]), plan.cell_width, right=True)
         line.append(Segment(screen.symbols(f" {name}{tail}"), DIM))
     return line
 
@@ -93,7 +96,7 @@ def _row_start(row: int, label: str, plan: Layout, screen: Screen) -> Line:
     line = []
     if plan.position_width:
         line.append(Segment(f"{row:>{plan.position_width}} ", DIM))
-    line.append(Segment(screen.symbols(fit(clean(label), plan.label_width)) + " ", PLAIN))
+    line.append(Segment(screen.symbols(fit(screen.clean(label), plan.label_width)) + " ", PLAIN))
     return line
 
 
