@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -136,6 +137,14 @@ class Inspection(Frozen):
         if not self.key_tokens and self.kind != "cross":
             object.__setattr__(self, "key_tokens", self.query_tokens)
         sizes = {"n_query": len(self.query_tokens), "n_key": len(self.key_tokens)}
+        for axis, size in sizes.items():
+            if not size:
+                raise DataError(f"there are no tokens on axis {axis}")
+        require_unicode(self.text)
+        require_unicode("".join(token.text for token in (*self.query_tokens, *self.key_tokens)))
+        precision = self.source.precision
+        if precision is not None and not 0 <= precision <= 17:
+            raise DataError(f"`source.precision` must be from 0 to 17, not: {precision}")
         _check_arrays(self, "", dict(sizes))
         _check_arrays(self.mask, "mask.", dict(sizes))
         for place, layer in enumerate(self.layers):
@@ -233,6 +242,8 @@ def _check_arrays(owner: object, prefix: str, bound: dict[str, int]) -> None:
                 f"({', '.join(axes)})"
             )
         for axis, size in zip(axes, array.shape, strict=True):
+            if not size:
+                raise DataError(f"`{prefix}{name}` has nothing on axis {axis}")
             if bound.setdefault(axis, size) != size:
                 raise DataError(
                     f"`{prefix}{name}` has {size} on axis {axis}; it should have {bound[axis]}"

@@ -171,7 +171,11 @@ def decode_chunks(stream: Readable, name: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     done, first = 0, True
     while True:
-        chunk = read(_CHUNK)
+        try:
+            chunk = read(_CHUNK)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"cannot read {name}: {reason}") from None
         pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)

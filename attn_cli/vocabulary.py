@@ -41,6 +41,8 @@ class Vocabulary(Mapping[str, int]):
             raise DataError(f"two words have the id {self._ids[twice]}, one of them `{twice}`")
         if self._words and min(self._words) < 0:
             raise DataError(f"the id of `{self._words[min(self._words)]}` is negative")
+        if self._words and max(self._words) >= 2**63:
+            raise DataError(f"the id of `{self._words[max(self._words)]}` is too large")
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Vocabulary:

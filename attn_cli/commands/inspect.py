@@ -74,7 +74,7 @@ def inspect(
 ) -> int:
     """Run self-attention over a text and show its ids, embedding and attention weights."""
     inputs.require_one_source(ctx, text, file)
-    require_other_file(output.out, file, vocab)
+    require_other_file(output.out, file or "-", vocab)
 
     def run() -> "Iterator[Inspection]":
         from attn_cli.tutorial import inspect

@@ -6,6 +6,7 @@ printed: each of those is code generated at every start.
 """
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -98,7 +99,13 @@ def require_other_file(out: str | None, *read: str | None) -> None:
     Raises:
         UsageError: `out` is one of the files that are read.
     """
+    if not out or not Path(out).is_file():
+        return
+    target = Path(out).stat()
     for path in read:
-        if out and path and Path(out).is_file() and Path(path).is_file():
-            if Path(out).samefile(path):
-                raise UsageError(f"`{out}` is read and would be written over", "Name another file.")
+        try:
+            other = os.fstat(0) if path == "-" else Path(path or "").stat()
+        except (OSError, ValueError):
+            continue  # whoever reads it will say so
+        if path and os.path.samestat(target, other):
+            raise UsageError(f"`{out}` is read and would be written over", "Name another file.")

@@ -30,7 +30,7 @@ def show(
 ) -> int:
     """Show what was inspected before, or turn it into another format."""
     inputs.require_one_source(ctx, None, file)
-    require_other_file(output.out, file)
+    require_other_file(output.out, file or "-")
     from attn_cli.files import load_all
 
     if file is not None and file != "-":

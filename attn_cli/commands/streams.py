@@ -113,9 +113,5 @@ class _Held(StringIO):
         super().__init__()
         self.real = real
 
-    @property
-    def encoding(self) -> str:
-        return getattr(self.real, "encoding", None) or "utf-8"
-
     def isatty(self) -> bool:
         return self.real is not None and self.real.isatty()

@@ -57,8 +57,9 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
     """An Inspection as plain values, but for the arrays, which stay arrays."""
     same = inspection.key_tokens is inspection.query_tokens
     source = _values(inspection.source)
-    if precision is not None:
-        source["precision"] = precision
+    if precision is not None:  # what was rounded before cannot have more now
+        kept = source["precision"]
+        source["precision"] = precision if kept is None else min(precision, kept)
     return {
         "schema": SCHEMA,
         "text": inspection.text,
@@ -73,6 +74,11 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
         "layers": [_values(layer) for layer in inspection.layers],
         "source": source,
     }
+
+
+def declared(kind: type) -> list[str]:
+    """The names of the arrays that a part can hold."""
+    return [item.name for item in fields(kind) if "axes" in item.metadata]
 
 
 def from_document(found: Any, name: str) -> Inspection:
@@ -180,6 +186,13 @@ class _Reader:
             raise self.fail(place, f"should be {_NAMES[kind]}, not {_kind(value)}")
         return value
 
+    def plain_json(self, value: Any, place: str) -> None:
+        """Refuse what could not be written again: infinite numbers, bottomless nesting."""
+        try:
+            json.dumps(value, allow_nan=False)
+        except (ValueError, RecursionError):
+            raise self.fail(place, "holds a number or a depth that JSON cannot carry") from None
+
     def choice(self, value: Any, place: str, choices: tuple[str, ...]) -> Any:
         if value not in choices:
             raise self.fail(place, f"should be one of {', '.join(choices)}")
@@ -220,13 +233,14 @@ class _Reader:
         """A Mask, Source or Layer: its arrays by declaration, its other fields by type."""
         item = self.object(value, place)
         plain: dict[str, Any] = {}
-        for declared in fields(kind):  # type: ignore[arg-type]
-            given = item.get(declared.name)
-            if "axes" not in declared.metadata and given is not None:
-                wanted = _TYPES[str(declared.type).removesuffix(" | None")]
-                if wanted is float and type(given) is int:
+        for field in fields(kind):  # type: ignore[arg-type]
+            given = item.get(field.name)
+            if "axes" not in field.metadata and given is not None:
+                wanted = _TYPES[str(field.type).removesuffix(" | None")]
+                if wanted is float and type(given) is int and abs(given) < 2**63:
                     given = float(given)
-                plain[declared.name] = self.scalar(given, f"{place}.{declared.name}", wanted)
+                plain[field.name] = self.scalar(given, f"{place}.{field.name}", wanted)
+                self.plain_json(given, f"{place}.{field.name}")
         return kind(**plain, **self.arrays(kind, item, f"{place}."))
 
     def arrays(self, kind: type, item: dict[str, Any], prefix: str) -> dict[str, NDArray[Any]]:
@@ -264,7 +278,8 @@ class _Reader:
             items = [-np.inf if item is None else item for item in items]
         for kind in set(map(type, items)) - wanted:
             index = next(i for i, item in enumerate(items) if type(item) is kind)
-            raise self.fail(f"{place}[{index}]", f"should be a number, not {_kind(items[index])}")
+            name = {"b": "true or false", "i": "a whole number", "f": "a number"}[dtype.kind]
+            raise self.fail(f"{place}[{index}]", f"should be {name}, not {_kind(items[index])}")
         try:
             with np.errstate(over="raise"):
                 return np.array(items, dtype=np.float64 if dtype.kind == "f" else dtype).astype(

@@ -5,9 +5,7 @@ It is written, not read: a table of weights is not the whole Inspection.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
-from io import StringIO
+from collections.abc import Iterable, Iterator
 
 from attn_cli.inspection import Inspection
 
@@ -41,10 +39,17 @@ def write(inspection: Inspection, precision: int | None = None) -> Iterator[byte
                 )
 
 
-def _lines(rows: object) -> bytes:
-    buffer = StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
-    return buffer.getvalue().encode()
+def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+    return "".join(f"{','.join(map(_cell, row))}\n" for row in rows).encode()
+
+
+def _cell(value: object) -> str:
+    """RFC 4180; the csv module leaves a lone carriage return unquoted where lines end in `\\n`."""
+    text = str(value)
+    if any(character in text for character in ',"\r\n'):
+        quoted = text.replace('"', '""')
+        return f'"{quoted}"'
+    return text
 
 
 def _inert(text: str) -> str:

@@ -37,8 +37,11 @@ def to_text(vocabulary: Vocabulary) -> bytes:
         UsageError: a word holds a line break, so the lines would not be the words.
     """
     for word in vocabulary:
-        if len(word.splitlines()) != 1 or word != word.splitlines()[0]:
-            raise UsageError("a word holds a line break", "Write the vocabulary as `.json`.")
+        if not word or "\n" in word or word.endswith("\r") or word.startswith("\ufeff"):
+            raise UsageError(
+                f"the word `{word}` holds a line break, is empty or begins with a BOM",
+                "Write the vocabulary as `.json`.",
+            )
     return "".join(f"{word}\n" for word in vocabulary).encode()
 
 
@@ -61,7 +64,8 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
         DataError: it cannot be read, a word or an id comes twice, or the ids are not 0, 1, 2, …
     """
     name, data = read_whole(source)
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not name.endswith(".txt`"):
+    is_text = name.lower().endswith(".txt`")
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
         return _from_json(parse(data, name), name)
     try:
         lines = data.decode("utf-8-sig").split("\n")

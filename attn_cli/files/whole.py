@@ -74,8 +74,8 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     """
     if not os.fspath(path):
         raise DataError("the name of a file to write is empty")
-    target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
     try:
+        target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
         mode = target.stat().st_mode if target.exists() else None
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(21, "Is a directory")
@@ -84,17 +84,15 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
                 file.writelines(pieces)
             return
         _replace(target, pieces, _new_mode() if mode is None else stat.S_IMODE(mode))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise DataError(f"cannot write `{os.fspath(path)}`: {reason}") from None
 
 
 def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
     import tempfile  # 3 ms, for writing alone
 
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name[:64]}.", suffix=".part", dir=target.parent
-    )
+    handle, name = tempfile.mkstemp(prefix=".attn-", suffix=".part", dir=target.parent)
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

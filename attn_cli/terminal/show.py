@@ -79,7 +79,8 @@ def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     quoted = fit(text, min(screen.width - 2, cell_len(text)))
     yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
     source = inspection.source
-    facts = [f"{len(inspection.query_tokens)} tokens", _KINDS[inspection.kind], source.model]
+    n = len(inspection.query_tokens)
+    facts = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind], source.model]
     if source.recipe:
         facts.append(f"recipe {source.recipe}")
     if source.seed is not None:

@@ -1,0 +1,89 @@
+"""The look, byte for byte: what commands print is what `tests/golden/` keeps.
+
+After a wanted change `ATTN_UPDATE_GOLDEN=1 pytest tests/test_golden.py` writes the files anew; look
+at them (`cat` shows the colours) and read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import Ran, run, together
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = os.environ.get("ATTN_UPDATE_GOLDEN") == "1"
+
+ARTICLE = "Life is short, eat dessert first"
+SIXTY = (
+    "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer The "
+    "slings and arrows of outrageous fortune, Or to take arms against a sea of troubles, And by "
+    "opposing end them: to die, to sleep; No more; and by a sleep, to say we end The heart-ache, "
+    "and the thousand natural shocks"
+)
+# No joined emoji: how wide those are depends on the version of rich, and test_terminal has them.
+WIDE = "我 喜歡 甜點 🎂 ｆｕｌｌ e\u0301te\u0301 שלום"
+HOSTILE = "[bold] :smile: \x1b[31mred \u202erev"
+MANY = " ".join(f"w{i}" for i in range(500))
+
+COLOURS = {
+    "16": {"TERM": "xterm"},
+    "256": {"TERM": "xterm-256color"},
+    "truecolor": {"COLORTERM": "truecolor"},
+}
+
+
+def inspecting(text: str, width: int, *options: str, colors: str = "") -> partial[Ran]:
+    env = {"COLUMNS": str(width)} | COLOURS.get(colors, {})
+    color = "always" if colors else "never"
+    return partial(run, "inspect", text, *options, "--color", color, env=env)
+
+
+CASES = {
+    **{f"article-{width}": inspecting(ARTICLE, width) for width in (20, 40, 80, 120)},
+    **{f"article-80-{colors}": inspecting(ARTICLE, 80, colors=colors) for colors in COLOURS},
+    "all-80": inspecting(ARTICLE, 80, "--show", "all"),
+    "all-80-truecolor": inspecting(ARTICLE, 80, "--show", "all", colors="truecolor"),
+    "sixty-words-80": inspecting(SIXTY, 80),
+    "sixty-words-80-truecolor": inspecting(SIXTY, 80, colors="truecolor"),
+    "sixty-words-80-numbers": inspecting(SIXTY, 80, "--style", "numbers", "--show", "weights"),
+    "five-hundred-words-80": inspecting(MANY, 80, "--show", "weights"),
+    "wide-characters-80": inspecting(WIDE, 80),
+    "hostile-80-256": inspecting(HOSTILE, 80, "--split", "whitespace", colors="256"),
+    "vocab": partial(run, "vocab", ARTICLE),
+    "vocab-80-16": partial(
+        run, "vocab", SIXTY, "--order", "frequency", "--size", "9", "--color", "always"
+    ),
+    "inspect-json": partial(run, "inspect", ARTICLE, "--json"),
+    "inspect-csv": partial(run, "inspect", ARTICLE, "--format", "csv"),
+    "inspect-md": partial(run, "inspect", ARTICLE, "--format", "md", "--precision", "2"),
+    "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
+}
+
+
+@pytest.fixture(scope="module")
+def printed() -> dict[str, Ran]:
+    return dict(zip(CASES, together(list(CASES.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_output_is_as_kept(name: str, printed: dict[str, Ran]) -> None:
+    ran, kept = printed[name], GOLDEN / f"{name}.txt"
+    assert (ran.code, ran.err) == (0, "")
+    if UPDATE:
+        GOLDEN.mkdir(exist_ok=True)
+        kept.write_bytes(ran.out)
+    # Compared as lines so that a difference is easy to read; bytes and not text, so that it is all.
+    assert ran.out.splitlines(keepends=True) == kept.read_bytes().splitlines(keepends=True)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(CASES)
+
+
+def test_the_article_is_in_them() -> None:
+    for width in (40, 80, 120):
+        assert b"0.6870" in (GOLDEN / f"article-{width}.txt").read_bytes()
+    assert len(SIXTY.split()) == 60

@@ -1,0 +1,111 @@
+"""The room of formulas: softmax by hand, its properties, and against plain float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from attn_cli.operations import softmax
+
+EXAMPLES = settings(max_examples=100, deadline=None, database=None)
+NEAR = 1e-6  # float32 against float64 for logits up to 30: their own rounding is half of it
+SHAPES = array_shapes(min_dims=1, max_dims=3, max_side=6)
+LOGITS = arrays(np.float32, SHAPES, elements=st.floats(-30, 30, width=32))
+
+
+def naive(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The textbook's formula in float64."""
+    powers = np.exp(logits.astype(np.float64))
+    total = powers.sum(axis=-1, keepdims=True)
+    return powers / total, np.log(total)[..., 0]
+
+
+def test_by_hand() -> None:
+    # exp(ln 1) + exp(ln 3) + exp(ln 4) = 8, so the weights are 1/8, 3/8, 4/8 and lse = ln 8.
+    # Halving every power takes ln 2 off each logit: the same weights, lse = ln 4.
+    row = np.log(np.array([1, 3, 4], dtype=np.float32))
+    logits = np.stack([row, row - np.float32(math.log(2))])
+    weights, lse = softmax(logits)
+    assert weights.dtype == lse.dtype == np.float32
+    assert weights.shape == (2, 3)
+    assert lse.shape == (2,)
+    assert np.abs(weights - np.array([0.125, 0.375, 0.5])).max() < NEAR
+    assert np.abs(lse - [math.log(8), math.log(4)]).max() < NEAR
+
+
+@given(LOGITS)
+@EXAMPLES
+def test_against_float64(logits: np.ndarray) -> None:
+    before = logits.copy()
+    weights, lse = softmax(logits)
+    expected, expected_lse = naive(logits)
+    assert weights.dtype == np.float32
+    assert np.abs(weights - expected).max() < NEAR
+    assert np.abs(lse - expected_lse).max() < 5 * NEAR  # of size 30: one float32 step is 2e-6
+    assert np.abs(weights.sum(axis=-1, dtype=np.float64) - 1).max() < NEAR
+    assert np.abs(np.exp(logits - lse[..., None]) - weights).max() < 10 * NEAR
+    assert np.array_equal(logits, before)
+
+
+@given(
+    arrays(np.float32, SHAPES, elements=st.integers(-60, 60).map(float)),
+    st.integers(-(2**20), 2**20),
+)
+@EXAMPLES
+def test_adding_a_number_to_a_row_changes_nothing(logits: np.ndarray, shift: int) -> None:
+    """Whole numbers, so that adding is exact: then the weights are equal to the last bit."""
+    weights, lse = softmax(logits)
+    shifted, shifted_lse = softmax(logits + np.float32(shift))
+    assert np.array_equal(shifted, weights)
+    half_a_step = 2**-4  # of float32 at 2**20, the largest shift
+    exact = lse.astype(np.float64) + shift
+    assert np.abs(shifted_lse - exact).max() <= half_a_step + 5 * NEAR
+
+
+@given(LOGITS, st.randoms(use_true_random=False))
+@EXAMPLES
+def test_the_order_of_the_keys_does_not_matter(logits: np.ndarray, random: object) -> None:
+    order = list(range(logits.shape[-1]))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    weights, lse = softmax(logits)
+    permuted, permuted_lse = softmax(logits[..., order])
+    assert np.abs(permuted - weights[..., order]).max() < NEAR
+    assert np.abs(permuted_lse - lse).max() < 5 * NEAR
+
+
+HUGE = [0.0, 1.0, 1e30, -1e30, -np.inf]
+
+
+@given(arrays(np.float32, SHAPES, elements=st.sampled_from([np.float32(x) for x in HUGE])))
+@EXAMPLES
+def test_no_overflow_and_never_nan(logits: np.ndarray) -> None:
+    weights, lse = softmax(logits)
+    masked = np.isneginf(logits).all(axis=-1)
+    assert np.isfinite(weights).all()
+    assert (weights[masked] == 0).all()
+    assert np.isneginf(lse[masked]).all()
+    assert np.isfinite(lse[~masked]).all()
+    assert np.abs(weights[~masked].sum(axis=-1) - 1).max(initial=0) < NEAR
+    assert (weights[np.isneginf(logits)] == 0).all()
+
+
+def test_the_ends_of_float32() -> None:
+    """Warnings are errors here: the difference of the two is beyond float32, and that is fine."""
+    largest = np.finfo(np.float32).max
+    rows = [[largest, -largest, 0], [-largest, -largest, -np.inf], [0, largest, largest]]
+    weights, lse = softmax(np.array(rows, dtype=np.float32))
+    assert weights.tolist() == [[1, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5]]
+    assert lse.tolist() == [largest, -largest, largest]
+
+
+@pytest.mark.parametrize("shape", [(2, 0), (0, 3), (0, 0), (1, 2, 0)])
+def test_no_keys_or_no_queries(shape: tuple[int, ...]) -> None:
+    weights, lse = softmax(np.zeros(shape, dtype=np.float32))
+    assert weights.shape == shape
+    assert lse.shape == shape[:-1]
+    assert np.isneginf(lse).all()
