@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA = "attn/1"
+_DEEPEST = 64  # levels in a mask's parameters or a source's settings
 T = TypeVar("T")
 
 
@@ -188,10 +189,12 @@ class _Reader:
 
     def plain_json(self, value: Any, place: str) -> None:
         """Refuse what could not be written again: infinite numbers, bottomless nesting."""
+        if not _is_within(value, _DEEPEST):
+            raise self.fail(place, f"is nested deeper than {_DEEPEST} levels")
         try:
             json.dumps(value, allow_nan=False)
-        except (ValueError, RecursionError):
-            raise self.fail(place, "holds a number or a depth that JSON cannot carry") from None
+        except ValueError:
+            raise self.fail(place, "holds a number that JSON cannot carry") from None
 
     def choice(self, value: Any, place: str, choices: tuple[str, ...]) -> Any:
         if value not in choices:
@@ -298,6 +301,14 @@ _NAMES: dict[type, str] = {
     bool: "true or false",
     dict: "an object",
 }
+
+
+def _is_within(value: Any, levels: int) -> bool:
+    """Whether objects and arrays are nested no deeper than `levels`."""
+    if not isinstance(value, (dict, list)):
+        return True
+    items = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_within(item, levels - 1) for item in items)
 
 
 def _kind(value: Any) -> str:

@@ -75,8 +75,7 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     if not os.fspath(path):
         raise DataError("the name of a file to write is empty")
     try:
-        target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
-        mode = target.stat().st_mode if target.exists() else None
+        target, mode = _target(path)
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(21, "Is a directory")
         if mode is not None and not stat.S_ISREG(mode):
@@ -84,9 +83,20 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
                 file.writelines(pieces)
             return
         _replace(target, pieces, _new_mode() if mode is None else stat.S_IMODE(mode))
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
         raise DataError(f"cannot write `{os.fspath(path)}`: {reason}") from None
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
+    """The file that a path leads to, and its mode if it is there."""
+    try:
+        target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+        return target, target.stat().st_mode
+    except FileNotFoundError:
+        return target, None
+    except (ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
+        raise OSError(str(error)) from None
 
 
 def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
