@@ -46,7 +46,7 @@ def softcap_logits(logits: Floats, cap: float) -> Floats:
     """c · tanh(x / c): large logits bend towards ±c (Bello et al. 2016, section 3.4; Gemma 2).
 
     >>> softcap_logits(np.array([1.0, 1e30], dtype=np.float32), 50.0).tolist()
-    [0.9998666644096375, 50.0]
+    [0.9998666048049927, 50.0]
     """
     limit = np.float32(cap)
     capped: Floats = limit * np.tanh(logits / limit)
