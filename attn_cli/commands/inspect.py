@@ -1,7 +1,6 @@
 """`attn inspect`: a sentence through attention, every number on the way."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from attn_cli.commands import inputs
 from attn_cli.commands.options import (
     INPUT,
     FileOption,
+    Group,
     Words,
     grouped,
     option,
@@ -32,8 +32,7 @@ echo "to be or not to be" | attn inspect - --json
 _MODEL = "Tutorial model"
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Model:
+class Model(Group):
     """The sizes and the seed of the tutorial's weights; the defaults are the article's."""
 
     seed: Annotated[
@@ -92,7 +91,7 @@ def inspect(
                     lowercase=words.lowercase,
                     vocabulary=known,
                     unknown=words.unk,
-                    **asdict(model),
+                    **vars(model),
                 )
             yield inspected
 

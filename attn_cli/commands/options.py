@@ -1,14 +1,12 @@
 """Options: what several subcommands share, declared once: names, help and panels.
 
-A group of options is a dataclass whose fields are annotated for typer; `grouped` puts its fields
-on a command, which then gets the whole group as one value. Groups are not frozen, compared or
-printed: each of those is code generated at every start.
+A group of options is a class whose attributes are annotated for typer; `grouped` puts them on a
+command, which then gets the whole group as one value.
 """
 
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,8 +35,14 @@ ColorOption = Annotated[
 ]
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Words:
+class Group:
+    """Options that belong together; a dataclass would be code generated at every start."""
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+
+class Words(Group):
     """How a text is cut into words, and what stands for those that a vocabulary lacks."""
 
     split: Annotated[
@@ -55,26 +59,32 @@ class Words:
 
 
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
-    """Spread a command's dataclass parameters into options, and gather their values again."""
+    """Spread a command's groups into options, and gather their values again."""
     # Not typing.get_type_hints: Python 3.10's wraps what has a default of None once more.
     given = inspect.signature(command, eval_str=True).parameters.values()
-    groups: dict[str, Any] = {p.name: p.annotation for p in given if is_dataclass(p.annotation)}
+    groups = {
+        p.name: p.annotation
+        for p in given
+        if isinstance(p.annotation, type) and issubclass(p.annotation, Group)
+    }
     parameters = [parameter for parameter in given if parameter.name not in groups]
-    for group in groups.values():
+    names: dict[str, list[str]] = {}
+    for name, group in groups.items():
         hints = inspect.get_annotations(group, eval_str=True)
+        names[name] = list(hints)
         parameters += [
             inspect.Parameter(
-                item.name,
+                option_name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=item.default,
-                annotation=hints[item.name],
+                default=getattr(group, option_name),
+                annotation=hint,
             )
-            for item in fields(group)
+            for option_name, hint in hints.items()
         ]
 
     def run(**values: Any) -> int:
         for name, group in groups.items():
-            values[name] = group(**{item.name: values.pop(item.name) for item in fields(group)})
+            values[name] = group(**{option: values.pop(option) for option in names[name]})
         return command(**values)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

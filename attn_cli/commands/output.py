@@ -4,17 +4,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attn_cli.commands.options import (
     LOOKS,
     OUTPUT,
     ColorChoice,
     ColorOption,
+    Group,
     JsonOption,
     in_range,
     option,
@@ -31,8 +31,7 @@ FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
 StyleChoice = Literal["auto", "numbers", "map"]
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Output:
+class Output(Group):
     """Where the result goes and what it looks like there; the options as they were given.
 
     Raises:
@@ -85,7 +84,8 @@ class Output:
         ),
     ] = False
 
-    def __post_init__(self) -> None:
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
         in_range("--precision", self.precision, 0, 17)
         if self.json and self.format not in (None, "json", "jsonl"):
             raise UsageError(

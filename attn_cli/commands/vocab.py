@@ -3,7 +3,6 @@
 import json as json_module
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from attn_cli.commands.options import (
     OUTPUT,
     ColorOption,
     FileOption,
+    Group,
     JsonOption,
     Words,
     grouped,
@@ -42,8 +42,7 @@ attn vocab "short is Life" --vocab sample_inputs/vocabulary.json --encode
 _BUILD, _CONVERT = "Building", "To ids and back"
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Building:
+class Building(Group):
     """Which words get an id, and in which order."""
 
     size: Annotated[
