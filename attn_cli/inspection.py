@@ -10,9 +10,9 @@ heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attn_cli.types import Booleans, Floats, Integers
 
 Kind = Literal["self", "causal", "cross"]
+Part = TypeVar("Part")
 
 # How far a row of weights may be from 1: the rounding of its own dtype, over a long row.
 _ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
@@ -64,6 +65,13 @@ class Token(NamedTuple):
     word: int | None = None  # the number of the word that it is, or is a piece of
 
 
+class Vectors(NamedTuple):
+    """Embedding rows from elsewhere: (n, d_model) float32, and the token of each where known."""
+
+    rows: Floats
+    names: Sequence[str] | None = None
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class Mask(Frozen):
     """Which keys each query may look at. Masked is absent, not small."""
@@ -96,15 +104,37 @@ class Layer(Frozen):
 
     index: int = 0
     scale: float | None = None
+    softcap: float | None = None
     weights: Floats = tensor("n_head n_query n_key", "softmax of the logits over the keys")
     query: Floats | None = tensor("n_head n_query d_head", "what each query looks for")
     key: Floats | None = tensor("n_kv_head n_key d_head", "what each key offers to be found by")
     value: Floats | None = tensor("n_kv_head n_key d_value", "what each key gives when found")
-    scores: Floats | None = tensor("n_head n_query n_key", "query · key, before anything")
+    scores: Floats | None = tensor(
+        "n_head n_query n_key", "query · key (or additive scores), before anything"
+    )
     logits: Floats | None = tensor(
         "n_head n_query n_key", "what the softmax sees; null where masked", infinite=True
     )
     context: Floats | None = tensor("n_head n_query d_value", "values mixed by the weights")
+    output: Floats | None = tensor(
+        "n_query d_out", "the contexts of all heads side by side, through the output projection"
+    )
+    dropout: Floats | None = tensor(
+        "n_head n_query n_key", "what dropout multiplies each weight with before values are mixed"
+    )
+    dropped: Floats | None = tensor("n_head n_query n_key", "the weights after dropout")
+    rotation: Floats | None = tensor(
+        "n_key n_rotary", "radians by which pair (i, i + n_rotary) of query and key is turned"
+    )
+    w_query: Floats | None = tensor("n_head d_model d_head", "the query is embedding @ w_query")
+    w_key: Floats | None = tensor("n_kv_head d_model d_head", "the key is embedding @ w_key")
+    w_value: Floats | None = tensor("n_kv_head d_model d_value", "the value is embedding @ w_value")
+    score_vector: Floats | None = tensor(
+        "n_head d_head", "v of additive scores, v · tanh(query + key)"
+    )
+    w_output: Floats | None = tensor("n_head d_value d_out", "the output projection, head by head")
+    b_output: Floats | None = tensor("d_out", "the output projection's bias")
+
     lse: Floats | None = tensor(
         "n_head n_query", "log-sum-exp of each row of logits; null if wholly masked", infinite=True
     )
@@ -129,6 +159,14 @@ class Inspection(Frozen):
     token_ids: Integers | None = tensor("n_query", "the id of each query token", dtype=np.int64)
     vocabulary: Vocabulary | None = None
     embedding: Floats | None = tensor("n_query d_model", "what enters the first layer")
+    position_code: Floats | None = tensor(
+        "n_query d_model", "what the embedding holds for the places of the tokens"
+    )
+    key_text: str | None = None  # what is looked at in cross-attention
+    key_ids: Integers | None = tensor("n_key", "the id of each key token", dtype=np.int64)
+    key_embedding: Floats | None = tensor(
+        "n_key d_model", "what keys and values are made from in cross-attention"
+    )
     mask: Mask = field(default_factory=Mask)
     layers: tuple[Layer, ...] = ()
     source: Source = field(default_factory=Source)
@@ -188,18 +226,15 @@ class Inspection(Frozen):
         return bound
 
     def keeping(self, names: set[str]) -> Inspection:
-        """The same Inspection with only the named arrays (weights always stay)."""
-        kept = names | {"weights", "token_ids"}
-        layers = []
-        for layer in self.layers:
-            dropped: dict[str, Any] = {name: None for name, _, _ in arrays(layer)}
-            layers.append(replace(layer, **{n: v for n, v in dropped.items() if n not in kept}))
-        return replace(
-            self,
-            layers=tuple(layers),
-            embedding=self.embedding if "embedding" in kept else None,
-            vocabulary=self.vocabulary if "vocabulary" in kept else None,
-        )
+        """The same Inspection with only the named arrays, and those that belong to them.
+
+        Weights and ids always stay.
+        """
+        kept = names | {"weights", "token_ids", "key_ids"}
+        kept |= {name for name, owner in _BELONGS_TO.items() if owner in kept}
+        kept_vocabulary = self.vocabulary if "vocabulary" in kept else None
+        layers = tuple(_without(layer, kept) for layer in self.layers)
+        return _without(replace(self, layers=layers, vocabulary=kept_vocabulary), kept)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Inspection) and _same(self, other)
@@ -219,6 +254,21 @@ class Inspection(Frozen):
         from attn_cli.report.notebook import notebook_html
 
         return notebook_html(self)
+
+
+# Arrays that are of no use without another, and go where it goes.
+_BELONGS_TO = {
+    "key_embedding": "embedding",
+    "rotation": "query",
+    "score_vector": "w_query",
+    "b_output": "w_output",
+}
+
+
+def _without(owner: Part, kept: set[str]) -> Part:
+    """A part with only the arrays that are kept."""
+    gone: dict[str, Any] = {name: None for name, _, _ in arrays(owner) if name not in kept}
+    return replace(owner, **gone)  # type: ignore[type-var]
 
 
 def arrays(owner: object) -> Iterator[tuple[str, NDArray[Any], Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from attn_cli.types import Booleans
 
 PRECISION = 4  # decimals, as the article prints them
-SHOWABLE = (
-    "tokens",
-    "vocabulary",
-    "embedding",
-    "query",
-    "key",
-    "value",
-    "scores",
-    "logits",
-    "weights",
-    "context",
-)
 SHOWN = ("tokens", "embedding", "weights")
 MASKED = "·"
 
@@ -41,15 +29,36 @@ MASKED = "·"
 Scale = Literal["weight", "signed", "none"]
 
 _QUERIES, _KEYS = "queries, which look", "keys, which are looked at"
-_PER_HEAD: dict[str, tuple[Scale, str, str]] = {
-    "query": ("signed", "query tokens", "d_head"),
-    "key": ("signed", "key tokens", "d_head"),
-    "value": ("signed", "key tokens", "d_value"),
-    "scores": ("signed", _QUERIES, _KEYS),
-    "logits": ("signed", _QUERIES, _KEYS),
-    "weights": ("weight", _QUERIES, _KEYS),
-    "context": ("signed", "query tokens", "d_value"),
+
+
+class _Kind(NamedTuple):
+    """What the rows and columns of a layer's table are, and what its colours say."""
+
+    scale: Scale
+    rows: str
+    columns: str
+    shared: bool = False  # a table for each key/value head, which several heads may share
+
+
+# In the order in which the numbers come about.
+_OF_LAYER: dict[str, _Kind] = {
+    "w_query": _Kind("signed", "d_model", "d_head"),
+    "w_key": _Kind("signed", "d_model", "d_head", shared=True),
+    "w_value": _Kind("signed", "d_model", "d_value", shared=True),
+    "query": _Kind("signed", "query tokens", "d_head"),
+    "key": _Kind("signed", "key tokens", "d_head", shared=True),
+    "value": _Kind("signed", "key tokens", "d_value", shared=True),
+    "scores": _Kind("signed", _QUERIES, _KEYS),
+    "logits": _Kind("signed", _QUERIES, _KEYS),
+    "weights": _Kind("weight", _QUERIES, _KEYS),
+    "dropout": _Kind("signed", _QUERIES, _KEYS),
+    "dropped": _Kind("signed", _QUERIES, _KEYS),
+    "context": _Kind("signed", "query tokens", "d_value"),
+    "w_output": _Kind("signed", "d_value", "d_out"),
+    "output": _Kind("signed", "query tokens", "d_out"),
 }
+_OF_TEXT = ("tokens", "vocabulary", "position_code", "embedding")
+SHOWABLE = (*_OF_TEXT, *_OF_LAYER)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,11 +96,11 @@ def tables(inspection: Inspection, names: Sequence[str] = SHOWN) -> Iterator[Tab
 
     A name whose array the Inspection does not hold is passed over.
     """
-    for name in (name for name in SHOWABLE[:3] if name in names):
+    for name in (name for name in _OF_TEXT if name in names):
         yield from _BEFORE_ATTENTION[name](inspection)
     for layer in inspection.layers:
-        for name in (name for name in SHOWABLE[3:] if name in names):
-            yield from _heads(inspection, layer, name)
+        for name in (name for name in _OF_LAYER if name in names):
+            yield from _of_layer(inspection, layer, name)
 
 
 def plain_labels(tokens: Sequence[Token]) -> list[str]:
@@ -133,16 +142,22 @@ def widest(table: Table, precision: int = PRECISION) -> int:
 
 
 def _tokens(inspection: Inspection) -> Iterator[Table]:
-    rows = {"position": np.arange(len(inspection.query_tokens))}
-    if inspection.token_ids is not None:
-        rows["id"] = inspection.token_ids
-    yield Table(
-        name="tokens",
+    yield _token_table("tokens", inspection.query_tokens, inspection.token_ids)
+    if inspection.kind == "cross":
+        yield _token_table("key tokens", inspection.key_tokens, inspection.key_ids)
+
+
+def _token_table(name: str, tokens: Sequence[Token], ids: NDArray[Any] | None) -> Table:
+    rows = {"position": np.arange(len(tokens))}
+    if ids is not None:
+        rows["id"] = ids
+    return Table(
+        name=name,
         where="",
         rows=" and ".join(rows),
         columns="tokens",
         row_labels=tuple(rows),
-        column_labels=token_labels(inspection.query_tokens),
+        column_labels=token_labels(tokens),
         values=np.stack(tuple(rows.values())),
     )
 
@@ -162,44 +177,68 @@ def _vocabulary(inspection: Inspection) -> Iterator[Table]:
 
 
 def _embedding(inspection: Inspection) -> Iterator[Table]:
-    if inspection.embedding is None:
-        return
-    yield Table(
-        name="embedding",
-        where="",
-        rows="tokens",
-        columns="d_model",
-        row_labels=plain_labels(inspection.query_tokens),
-        column_labels=[str(i) for i in range(inspection.embedding.shape[1])],
-        values=inspection.embedding,
-        scale="signed",
-        numbered=True,
-    )
+    queries, keys = inspection.query_tokens, inspection.key_tokens
+    yield from _rows_of("embedding", inspection.embedding, queries)
+    yield from _rows_of("key embedding", inspection.key_embedding, keys)
 
 
-_BEFORE_ATTENTION = {"tokens": _tokens, "vocabulary": _vocabulary, "embedding": _embedding}
+def _position_code(inspection: Inspection) -> Iterator[Table]:
+    yield from _rows_of("position code", inspection.position_code, inspection.query_tokens)
 
 
-def _heads(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table]:
+def _rows_of(name: str, rows: NDArray[Any] | None, tokens: Sequence[Token]) -> Iterator[Table]:
+    if rows is not None:
+        yield Table(
+            name=name,
+            where="",
+            rows="tokens",
+            columns="d_model",
+            row_labels=plain_labels(tokens),
+            column_labels=_numbers(rows.shape[1]),
+            values=rows,
+            scale="signed",
+            numbered=True,
+        )
+
+
+_BEFORE_ATTENTION = {
+    "tokens": _tokens,
+    "vocabulary": _vocabulary,
+    "position_code": _position_code,
+    "embedding": _embedding,
+}
+
+
+def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table]:
+    """A table for each head, or one where the heads are already joined."""
     stack = getattr(layer, name)
     if stack is None:
         return
-    scale, rows, columns = _PER_HEAD[name]
-    to_keys = columns == _KEYS
-    row_tokens = inspection.key_tokens if rows == "key tokens" else inspection.query_tokens
-    head_name = "key/value head" if rows == "key tokens" else "head"
-    for head, values in enumerate(stack):
+    kind = _OF_LAYER[name]
+    row_labels = {
+        "d_model": lambda: _numbers(stack.shape[-2]),
+        "d_value": lambda: _numbers(stack.shape[-2]),
+        "key tokens": lambda: plain_labels(inspection.key_tokens),
+    }.get(kind.rows, lambda: plain_labels(inspection.query_tokens))()
+    to_keys = kind.columns == _KEYS
+    columns = token_labels(inspection.key_tokens) if to_keys else _numbers(stack.shape[-1])
+    masked = to_keys and name not in ("scores", "dropout")
+    head_name = "key/value head" if kind.shared else "head"
+    for head, values in enumerate(stack if stack.ndim == 3 else [stack]):
+        where = f"layer {layer.index}"
         yield Table(
             name=name,
-            where=f"layer {layer.index}, {head_name} {head}",
-            rows=rows,
-            columns=columns,
-            row_labels=plain_labels(row_tokens),
-            column_labels=token_labels(inspection.key_tokens)
-            if to_keys
-            else [str(i) for i in range(values.shape[1])],
+            where=where if stack.ndim == 2 else f"{where}, {head_name} {head}",
+            rows=kind.rows,
+            columns=kind.columns,
+            row_labels=row_labels,
+            column_labels=columns,
             values=values,
-            scale=scale,
-            allowed=inspection.mask.allowed if name in ("logits", "weights") else None,
-            numbered=True,
+            scale=kind.scale,
+            allowed=inspection.mask.allowed if masked else None,
+            numbered=kind.rows not in ("d_model", "d_value"),
         )
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(index) for index in range(count)]

@@ -16,6 +16,8 @@ import numpy as np
 from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from attn_cli.types import Floats, Integers, Words32
 
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
@@ -89,15 +91,18 @@ class Generator:
             values[-_BLOCK:] = normal_blocks(self.rand(1, _BLOCK))
         return values.reshape(shape)
 
-    def _uniform53(self) -> float:
-        high, low = self.words(2).tolist()
-        return float((high << 32 | low) & (2**53 - 1)) * 2.0**-53
+    def rand53(self, count: int) -> NDArray[np.float64]:
+        """`count` uniforms in [0, 1) as torch draws them for float64: 53 bits of two words each."""
+        high, low = self.words(2 * count).astype(np.uint64).reshape(count, 2).T
+        bits = (high << np.uint64(32) | low) & np.uint64(2**53 - 1)
+        uniforms: NDArray[np.float64] = bits.astype(np.float64) * 2.0**-53
+        return uniforms
 
     def _normal(self) -> float:
         if self._spare_normal is not None:
             value, self._spare_normal = self._spare_normal, None
             return value
-        u1, u2 = self._uniform53(), self._uniform53()
+        u1, u2 = self.rand53(2).tolist()
         radius = math.sqrt(-2.0 * math.log1p(-u2))
         angle = 2.0 * math.pi * u1
         self._spare_normal = radius * math.sin(angle)
@@ -115,6 +120,14 @@ def normal_blocks(uniforms: Floats) -> Floats:
     radius = np.sqrt(np.float32(-2) * np.log(u1.astype(np.float64)).astype(np.float32))
     normals = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
     return normals.astype(np.float32)
+
+
+def skip_normals(generator: Generator, count: int) -> None:
+    """Pass over what `randn(count)` draws, in bounded memory."""
+    if count < _BLOCK:
+        generator.randn(count)  # one of them may be kept for the next call
+    else:
+        generator.skip(count + (_BLOCK if count % _BLOCK else 0))
 
 
 def linear(

@@ -1,68 +1,91 @@
-"""The tutorial: a sentence through seeded weights, step by step as the article prints them.
+"""The tutorial: a sentence through seeded weights, step by step as the sources print them.
 
-It draws weights and calls `attention`; it reads no files and draws no pictures.
+It carries out a recipe: draws weights and calls `attention`. It reads no files and draws no
+pictures.
+
+Dimensions: n_query words look at n_key words (the same ones, or those of a second text) through
+n_head heads, whose keys and values are n_kv_head.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from attn_cli import __version__, memory
+from attn_cli import __version__, masks, memory
 from attn_cli.attention import attend
-from attn_cli.errors import UsageError
-from attn_cli.inspection import Inspection, Layer, Source, Token
+from attn_cli.draws import Weights, draw_weights, dropout_factors
+from attn_cli.errors import DataError, UsageError
+from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
+from attn_cli.operations import (
+    alibi_slopes,
+    rotary_angles,
+    rotary_frequencies,
+    rotate,
+    sinusoidal_code,
+)
+from attn_cli.recipes import JOURNEY, Recipe, recipe
 from attn_cli.text import Split, split_text
-from attn_cli.torch_random import Generator, embedding
+from attn_cli.torch_random import Generator, embedding, skip_normals
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Booleans, Floats, Integers
 
-SEED, VOCAB_SIZE, D_MODEL, D_K, D_V = 123, 50_000, 3, 2, 4
+
+_Rows: TypeAlias = "Callable[[tuple[Token, ...]], tuple[Integers, Floats]]"
+
+
+class _Side(NamedTuple):
+    """What looks, or what is looked at."""
+
+    tokens: tuple[Token, ...]
+    ids: Integers | None
+    embedded: Floats  # (n, d_model), the code of the places added
+    code: Floats | None  # (n, d_model)
 
 
 def inspect(
-    text: str,
+    text: str | None,
+    source: str | Recipe = "article",
     *,
-    seed: int = SEED,
-    vocab_size: int = VOCAB_SIZE,
-    d_model: int = D_MODEL,
-    d_k: int = D_K,
-    d_v: int = D_V,
     split: Split = "words",
     lowercase: bool = False,
     vocabulary: Vocabulary | None = None,
     unknown: str | None = None,
+    cross: str | None = None,
+    vectors: Vectors | None = None,
+    **choices: Any,
 ) -> Inspection:
-    """Self-attention over a sentence, with the article's seeded weights.
+    """Attention over a sentence with a source's seeded weights.
 
-    S. Raschka, "Understanding and Coding Self-Attention, Multi-Head Attention, Cross-Attention,
-    and Causal-Attention in LLMs" (2024). The generator is seeded and Embedding(vocab_size,
-    d_model) drawn; seeded again, and W_query (d_model, d_k), W_key (d_model, d_k) and W_value
-    (d_model, d_v) drawn in that order, uniform in [0, 1), to be used as x @ W. Scores are scaled
-    by 1/√d_k (Vaswani et al. 2017, equation 1).
+    The generator is seeded and Embedding(vocab_size, d_model) drawn; seeded again, and for each
+    head W_query (d_model, d_k), W_key (d_model, d_k) and W_value (d_model, d_v) drawn in that
+    order, to be used as x @ W. Scores are scaled by 1/√d_k (Vaswani et al. 2017, equation 1).
 
     Args:
-        text: one text, however many lines.
-        seed: the generator's seed, -2**63 … 2**64 - 1.
-        vocab_size: rows of the embedding table; at least as many as the vocabulary has words.
-        d_model: width of an embedding.
-        d_k: width of query and key.
-        d_v: width of value and context.
+        text: one text, however many lines; None where named `vectors` are the tokens.
+        source: whose recipe: `article`, `blog`, `linear`, `book`; or a Recipe.
         split: how the text is cut into words (see `attn_cli.text.split_text`).
         lowercase: lower-case the words first.
         vocabulary: word → id; by default the sorted distinct words of the text.
         unknown: the entry that stands for words which the vocabulary does not have; added to the
             vocabulary if it is not in it. Without it `<unk>` serves, if the vocabulary has one.
+        cross: a second text, from whose words keys and values are made.
+        vectors: the embedding itself, instead of one that is drawn; for the book's recipe those
+            that it gives, if no others are given.
+        choices: other choices than the source's, by the names in `attn_cli.recipes.Recipe`:
+            seed, d_model, d_k, d_v, heads, mask, positions and so on.
 
     Returns:
-        An Inspection with one layer of one head: every tensor on the way, float32.
+        An Inspection with one layer: every tensor on the way, float32.
 
     Raises:
         DataError: the text is empty or has no words, or a word is not in the vocabulary.
-        UsageError: a size is out of range, or the arrays would not fit into memory.
+        UsageError: a choice is out of range, or the arrays would not fit into memory.
 
     >>> run = inspect("Life is short, eat dessert first")
     >>> run.token_ids.tolist()
@@ -70,56 +93,254 @@ def inspect(
     >>> run.layers[0].weights[0, 1].round(4).tolist()[:3]
     [0.03860000148415661, 0.6869999766349792, 0.020400000736117363]
     """
-    sizes = {"vocab_size": vocab_size, "d_model": d_model, "d_k": d_k, "d_v": d_v}
-    for name, size in sizes.items():
-        if not 1 <= size < 2**31:
-            option = name.replace("_", "-")
-            raise UsageError(f"--{option} must be from 1 to 2147483647, not: {size}")
+    made = recipe(source, **choices)
+    if vectors is None and made.name == "book":
+        vectors = Vectors(np.array(list(JOURNEY.values()), dtype=np.float32), list(JOURNEY))
+    made = _fitted(made, vectors, choices.get("d_model"))
+    _require_sense(made, cross, vectors)
     if split in ("characters", "bytes"):  # their number is known before they are made
-        _require_memory(len(text), d_model, d_k, d_v)
-    words = split_text(text, split, lowercase=lowercase)
-    _require_memory(len(words), d_model, d_k, d_v)
-    names = [word.text for word in words]
-    if vocabulary is None:
-        vocabulary = Vocabulary.of(names)
-    if unknown is not None:
-        vocabulary = vocabulary.with_unknown(unknown)
-    n_rows = max(vocabulary.values()) + 1 if vocabulary else 0
-    if n_rows > vocab_size:
-        raise UsageError(
-            f"the vocabulary needs {n_rows} rows, the embedding has {vocab_size}",
-            f"Use `--vocab-size {n_rows}` or more.",
-        )
-    token_ids = np.array(vocabulary.encode(names, unknown=unknown), dtype=np.int64)
-    embedded = embedding(Generator(seed), vocab_size, d_model, token_ids)
-    tokens = tuple(Token(w.text, (w.start, w.end), False, i) for i, w in enumerate(words))
-    settings = sizes | {"split": split, "lowercase": lowercase}
+        _require_memory(made, len(text or ""), len(cross or text or ""))
+    tokens = _tokens(text, vectors, split, lowercase)
+    others = tokens if cross is None else _tokens(cross, None, split, lowercase)
+    _require_memory(made, len(tokens), made.cross_rand or len(others))
+    known, rows, stream = (
+        _drawn(made, (*tokens, *others), vocabulary, unknown)
+        if vectors is None
+        else _given(made, vectors, len(tokens))
+    )
+    code = _position_code(made, max(len(tokens), len(others)), stream)
+    query_side = key_side = _side(tokens, rows(tokens), code)
+    if cross is not None:
+        key_side = _side(others, rows(others), code)
+    generator = Generator(made.seed) if made.reseed else stream
+    weights = None if made.init == "none" else draw_weights(made, generator)
+    if made.cross_rand is not None:
+        random = generator.rand(made.cross_rand, made.d_model)
+        key_side = _Side(tuple(Token(f"x{i}") for i in range(len(random))), None, random, None)
+    allowed = masks.allowed(made.mask, len(tokens))
+    is_cross = key_side is not query_side
     return Inspection(
-        text=text,
-        query_tokens=tokens,
-        key_tokens=tokens,
-        token_ids=token_ids,
-        vocabulary=vocabulary,
-        embedding=embedded,
-        layers=(_single_head(embedded, Generator(seed), d_k, d_v),),
-        source=Source(recipe="article", seed=seed, settings=settings, version=__version__),
+        text=" ".join(token.text for token in tokens) if text is None else text,
+        kind="cross" if is_cross else _kind(allowed),
+        query_tokens=query_side.tokens,
+        key_tokens=key_side.tokens,
+        token_ids=query_side.ids,
+        vocabulary=known,
+        embedding=query_side.embedded,
+        position_code=query_side.code,
+        key_text=cross,
+        key_ids=key_side.ids if is_cross else None,
+        key_embedding=key_side.embedded if is_cross else None,
+        mask=Mask(name=made.mask, allowed=allowed),
+        layers=(_layer(made, query_side.embedded, key_side.embedded, weights, allowed),),
+        source=_source(made, split, lowercase),
     )
 
 
-def _single_head(embedded: Floats, generator: Generator, d_k: int, d_v: int) -> Layer:
-    d_model = embedded.shape[1]
-    w_query = generator.rand(d_model, d_k)
-    w_key = generator.rand(d_model, d_k)
-    w_value = generator.rand(d_model, d_v)
-    query, key, value = ((embedded @ w)[None] for w in (w_query, w_key, w_value))
-    run = attend(query, key, value)
-    return Layer(scale=d_k**-0.5, query=query, key=key, value=value, **run._asdict())
+def _fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe:
+    """The recipe with the widths that given vectors, or the lack of weights, leave it."""
+    if vectors is not None:
+        width = vectors.rows.shape[1]
+        if d_model not in (None, width):
+            raise UsageError(f"the vectors are {width} wide, and --d-model is {d_model}")
+        made = replace(made, d_model=width)
+    return replace(made, d_k=made.d_model, d_v=made.d_model) if made.init == "none" else made
 
 
-def _require_memory(n: int, d_model: int, d_k: int, d_v: int) -> None:
-    n_bytes = 4 * (3 * n * n + (n + 2 * d_k + d_v) * d_model + n * (2 * d_k + 2 * d_v))
+def _require_sense(made: Recipe, cross: str | None, vectors: Vectors | None) -> None:
+    if made.cross_rand is None and cross is None:
+        return
+    if made.cross_rand is not None and cross is not None:
+        raise UsageError("both --cross and --cross-rand are given", "Give one of them.")
+    if cross is not None and vectors is not None:
+        raise UsageError("--embeddings has no vectors for the words of --cross")
+    if made.mask != masks.NONE:
+        raise UsageError(f"the mask `{made.mask}` compares places within one text, not across two")
+    if made.positions.partition(":")[0] in ("rope", "alibi"):
+        raise UsageError(f"`{made.positions}` compares places within one text, not across two")
+
+
+def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
+    squares = made.heads * (3 + (made.dropout > 0) + (made.positions == "alibi"))
+    keys_and_values = made.n_kv_head * (made.d_k + made.d_v)
+    n_bytes = 4 * (
+        squares * n_query * n_key
+        + max(n_query, n_key) * made.d_model
+        + n_query * made.heads * (made.d_k + made.d_v)
+        + n_key * keys_and_values
+        + made.d_model * (made.heads * made.d_k + keys_and_values)
+        + (made.heads * made.d_v) ** 2 * made.out_proj
+        + made.max_positions * made.d_model * (made.positions == "learned")
+    )
+    others = "" if n_key == n_query else f" to {n_key}"
     memory.require(
         n_bytes,
-        f"attention over {n} tokens with d_model {d_model}, d_k {d_k}, d_v {d_v}",
+        f"attention over {n_query} tokens{others} with d_model {made.d_model}, d_k {made.d_k}, "
+        f"d_v {made.d_v}" + (f", {made.heads} heads" if made.heads > 1 else ""),
         "Use a shorter text or smaller sizes.",
+    )
+
+
+def _tokens(
+    text: str | None, vectors: Vectors | None, split: Split, lowercase: bool
+) -> tuple[Token, ...]:
+    if text is not None:
+        words = split_text(text, split, lowercase=lowercase)
+        return tuple(Token(w.text, (w.start, w.end), False, i) for i, w in enumerate(words))
+    if vectors is None or vectors.names is None:
+        raise DataError("the vectors have no names", "Give the text that they stand for, too.")
+    return tuple(Token(name, None, False, i) for i, name in enumerate(vectors.names))
+
+
+def _drawn(
+    made: Recipe, tokens: tuple[Token, ...], vocabulary: Vocabulary | None, unknown: str | None
+) -> tuple[Vocabulary, _Rows, Generator]:
+    """The vocabulary, what gives tokens their ids and rows, and the stream behind the table."""
+    names = [token.text for token in tokens]
+    if vocabulary is None:
+        vocabulary = (
+            Vocabulary.of(names)
+            if made.sort
+            else Vocabulary({name: index for index, name in enumerate(dict.fromkeys(names))})
+        )
+    known = vocabulary if unknown is None else vocabulary.with_unknown(unknown)
+    needed = max(known.values()) + 1 if known else 0
+    n_rows = needed if made.vocab_size is None else made.vocab_size
+    if needed > n_rows:
+        raise UsageError(
+            f"the vocabulary needs {needed} rows, the embedding has {n_rows}",
+            f"Use `--vocab-size {needed}` or more.",
+        )
+
+    def rows(tokens: tuple[Token, ...]) -> tuple[Integers, Floats]:
+        encoded = known.encode((token.text for token in tokens), unknown=unknown)
+        ids = np.array(encoded, dtype=np.int64)
+        return ids, embedding(Generator(made.seed), n_rows, made.d_model, ids)
+
+    stream = Generator(made.seed)
+    if made.positions == "learned" or not made.reseed:
+        skip_normals(stream, n_rows * made.d_model)
+    return known, rows, stream
+
+
+def _given(
+    made: Recipe, vectors: Vectors, n_tokens: int
+) -> tuple[Vocabulary | None, _Rows, Generator]:
+    """The same for vectors from elsewhere: a token's row is that of its name, or of its place."""
+    names = vectors.names
+    known = None
+    if names is not None and len(set(names)) == len(names):
+        known = Vocabulary({name: index for index, name in enumerate(names)})
+
+    def rows(tokens: tuple[Token, ...]) -> tuple[Integers, Floats]:
+        if known is not None:
+            missing = next((token.text for token in tokens if token.text not in known), None)
+            if missing is not None:
+                raise DataError(
+                    f"there is no vector for the word `{missing}`",
+                    "Give the vectors of all words with `--embeddings FILE`.",
+                )
+            ids = np.array(known.encode(token.text for token in tokens), dtype=np.int64)
+        elif len(tokens) == len(vectors.rows):
+            ids = np.arange(len(tokens))
+        else:
+            raise DataError(f"the text has {n_tokens} words, the file {len(vectors.rows)} vectors")
+        return ids, vectors.rows[ids]
+
+    return known, rows, Generator(made.seed)
+
+
+def _position_code(made: Recipe, n: int, stream: Generator) -> Floats | None:
+    """What is added to the embedding for each of `n` places: (n, d_model), or nothing."""
+    if made.positions == "sinusoidal":
+        return sinusoidal_code(np.arange(n), made.d_model)
+    if made.positions != "learned":
+        return None
+    if n > made.max_positions:
+        raise UsageError(
+            f"the text has {n} words, the position table {made.max_positions} rows",
+            f"Use `--max-positions {n}` or more.",
+        )
+    return stream.randn(made.max_positions, made.d_model)[:n]
+
+
+def _side(tokens: tuple[Token, ...], found: tuple[Integers, Floats], code: Floats | None) -> _Side:
+    ids, rows = found
+    code = None if code is None else code[: len(tokens)]
+    return _Side(tokens, ids, rows if code is None else rows + code, code)
+
+
+def _layer(
+    made: Recipe,
+    queries: Floats,
+    keys: Floats,
+    weights: Weights | None,
+    allowed: Booleans | None,
+) -> Layer:
+    """Attention from embedded `queries` (n_query, d_model) to embedded `keys` (n_key, d_model)."""
+    query, key, value = (queries[None], keys[None], keys[None])
+    if weights is not None:
+        query, key = queries @ weights.w_query, keys @ weights.w_key
+        value = keys @ weights.w_value
+    rotation, bias, dropout = None, None, None
+    if made.rope_base is not None:
+        frequencies = rotary_frequencies(query.shape[2], made.rope_base)
+        rotation = rotary_angles(np.arange(len(keys)), frequencies)
+        turn = np.cos(rotation), np.sin(rotation)
+        query, key = rotate(query, *turn), rotate(key, *turn)
+    if made.positions == "alibi":
+        place = np.arange(len(keys), dtype=np.float32)
+        distance = np.abs(place[:, None] - place)
+        bias = -alibi_slopes(made.heads)[:, None, None] * distance
+    if made.dropout:
+        dropout = dropout_factors(made, (made.heads, len(queries), len(keys)))
+    scale = query.shape[2] ** -0.5 if made.score == "scaled" else 1.0
+    run = attend(
+        query,
+        key,
+        value,
+        scale=scale,
+        softcap=made.softcap,
+        bias=bias,
+        allowed=allowed,
+        score_vector=None if weights is None else weights.score_vector,
+        normalize=made.normalize,
+        dropout=dropout,
+    )
+    return Layer(
+        scale=scale,
+        softcap=made.softcap,
+        query=query,
+        key=key,
+        value=value,
+        rotation=rotation,
+        dropout=dropout,
+        output=_output(run.context, weights),
+        **run._asdict(),
+        **({} if weights is None else weights._asdict()),
+    )
+
+
+def _output(context: Floats, weights: Weights | None) -> Floats | None:
+    """The heads' contexts side by side, projected where there is a projection: (n_query, d_out)."""
+    if weights is not None and weights.w_output is not None:
+        projected: Floats = (context @ weights.w_output).sum(axis=0, dtype=np.float32)
+        return projected if weights.b_output is None else projected + weights.b_output
+    n_head, n_query, d_value = context.shape
+    return context.swapaxes(0, 1).reshape(n_query, n_head * d_value) if n_head > 1 else None
+
+
+def _kind(allowed: Booleans | None) -> Kind:
+    looks_ahead = allowed is None or bool(np.triu(allowed, 1).any())
+    return "self" if looks_ahead else "causal"
+
+
+def _source(made: Recipe, split: Split, lowercase: bool) -> Source:
+    settings: dict[str, Any] = {k: v for k, v in asdict(made).items() if v is not None}
+    del settings["name"], settings["seed"]
+    return Source(
+        recipe=made.name,
+        seed=made.seed,
+        settings=settings | {"split": split, "lowercase": lowercase},
+        version=__version__,
     )

@@ -69,8 +69,12 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
         "query_tokens": [token._asdict() for token in inspection.query_tokens],
         "key_tokens": None if same else [token._asdict() for token in inspection.key_tokens],
         "token_ids": inspection.token_ids,
+        "key_text": inspection.key_text,
+        "key_ids": inspection.key_ids,
         "vocabulary": None if inspection.vocabulary is None else dict(inspection.vocabulary),
         "embedding": inspection.embedding,
+        "position_code": inspection.position_code,
+        "key_embedding": inspection.key_embedding,
         "mask": _values(inspection.mask),
         "layers": [_values(layer) for layer in inspection.layers],
         "source": source,
@@ -97,6 +101,10 @@ def from_document(found: Any, name: str) -> Inspection:
     query_tokens = reader.tokens(top.get("query_tokens"), "query_tokens")
     key_tokens = top.get("key_tokens")
     vocabulary = reader.optional(top, "vocabulary", reader.object)
+    key_text = reader.optional(
+        top, "key_text", lambda value, place: reader.scalar(value, place, str)
+    )
+    arrays: dict[str, Any] = reader.arrays(Inspection, top, "")
     try:
         return Inspection(
             text=reader.scalar(top.get("text"), "text", str),
@@ -106,13 +114,14 @@ def from_document(found: Any, name: str) -> Inspection:
             if key_tokens is None
             else reader.tokens(key_tokens, "key_tokens"),
             vocabulary=None if vocabulary is None else reader.vocabulary(vocabulary),
+            key_text=key_text,
             mask=reader.part(Mask, top.get("mask"), "mask"),
             layers=tuple(
                 reader.part(Layer, layer, f"layers[{i}]")
                 for i, layer in enumerate(reader.items(top.get("layers"), "layers"))
             ),
             source=reader.part(Source, top.get("source"), "source"),
-            **reader.arrays(Inspection, top, ""),
+            **arrays,
         )
     except DataError as error:
         if error.message.startswith(name):

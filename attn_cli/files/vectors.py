@@ -1,0 +1,131 @@
+"""Vector files: embedding rows that somebody has, from JSON, CSV or NPY, with or without names.
+
+It reads numbers and names; which token takes which row is decided in `tutorial`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from attn_cli.errors import DataError
+from attn_cli.files.strict_json import parse
+from attn_cli.files.whole import read_whole
+from attn_cli.inspection import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attn_cli.types import Floats
+
+
+def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
+    """Rows of numbers from a file, (n, d_model) float32, and the name of each if it has names.
+
+    JSON: `{"Your": [0.43, 0.15, 0.89], …}` or `[[0.43, 0.15, 0.89], …]`. CSV: a row a vector, the
+    name first if there is one; a heading is passed over. NPY: an array of two axes.
+
+    Raises:
+        DataError: it cannot be read, is ragged or empty, or holds what is no finite number.
+    """
+    name, data = read_whole(source)
+    if data.startswith(b"\x93NUMPY"):
+        return Vectors(_finite(_array(data, name), name))
+    start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    names, rows = _json(data, name) if start in (b"{", b"[") else _csv(data, name)
+    return Vectors(_finite(_stack(rows, name), name), names)
+
+
+def _array(data: bytes, name: str) -> Any:
+    try:
+        file = BytesIO(data)
+        major, _ = np.lib.format.read_magic(file)
+        shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
+        if math.prod(shape) * dtype.itemsize > len(data):
+            raise DataError(f"{name} claims more numbers than it holds: {shape}")
+        return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
+    except DataError:
+        raise
+    except Exception as error:  # numpy raises many kinds over damaged bytes; the file is to blame
+        raise DataError(f"{name} is not an NPY array that can be read: {error}") from None
+
+
+def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
+    found = parse(data, name)
+    if isinstance(found, dict):
+        return list(found), list(found.values())
+    return None, found
+
+
+def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
+        ) from None
+    try:
+        lines = [line for line in csv.reader(text.splitlines(), strict=True) if any(line)]
+    except csv.Error as error:
+        raise DataError(f"{name} is not CSV: {error}") from None
+    if lines and not any(map(_is_number, lines[0][1:] or lines[0])):
+        lines = lines[1:]  # a heading
+    named = bool(lines) and not all(_is_number(line[0]) for line in lines)
+    names = [line[0] for line in lines] if named else None
+    return names, [[_number(cell) for cell in line[named:]] for line in lines]
+
+
+def _is_number(cell: str) -> bool:
+    return isinstance(_number(cell), float)
+
+
+def _number(cell: str) -> float | str:
+    """A cell as a number; what is none stays text, and is refused with its place."""
+    try:
+        return float(cell) if cell.isascii() and "_" not in cell else cell
+    except ValueError:
+        return cell
+
+
+def _stack(rows: Sequence[Any], name: str) -> Any:
+    if not rows or not all(isinstance(row, list) for row in rows):
+        raise DataError(f"{name} should hold rows of numbers")
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise DataError(
+                f"{name}: row {index} has {len(row)} numbers where row 0 has {len(rows[0])}"
+            )
+        for place, item in enumerate(row):
+            if type(item) not in (int, float):
+                shown = json.dumps(item)[:40]
+                raise DataError(f"{name}: row {index}, place {place} is not a number: {shown}")
+    return np.array([[_as_float(item) for item in row] for row in rows], dtype=np.float64)
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of 309 digits
+        return math.inf
+
+
+def _finite(array: Any, name: str) -> Floats:
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{name} should hold rows of numbers, not {array.ndim} axes of {array.dtype}"
+        )
+    if not array.size:
+        raise DataError(f"{name} holds no numbers: its shape is {array.shape}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused with its place
+        rows: Floats = array.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        row, place = bad[0].tolist()
+        raise DataError(f"{name}: row {row}, place {place} is not a finite float32 number")
+    return rows
