@@ -158,7 +158,7 @@ def _stack(family: Family, config: Mapping[str, Any], encoder: Architecture | No
         embedding_scale=d_model**0.5 if settings.flag("scales_embedding") else 1.0,
         softcap=settings.optional_number("softcap"),
         final_softcap=settings.optional_number("final_softcap"),
-        final_scale=d_model**-0.5 if settings.value("scales_head") is not False else 1.0,
+        final_scale=d_model**-0.5 if settings.flag("scales_head") else 1.0,
         parallel=settings.flag("parallel"),
         residual_after_norm=settings.flag("residual_after_norm"),
         has_qkv_bias=settings.flag("qkv_bias"),

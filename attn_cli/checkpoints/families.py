@@ -368,7 +368,7 @@ GPT_NEOX = Family(
     names={
         "words": "embed_in",
         "final_norm": "final_layer_norm",
-        "head": "embed_out",
+        "head": "embed_out lm_head",
         "before_attention": "input_layernorm",
         "qkv": "attention.query_key_value",
         "output": "attention.dense",
@@ -616,7 +616,7 @@ T5 = replace(
         **_T5_SETTINGS,
         "n_layer": Setting("num_decoder_layers num_layers num_hidden_layers", 6, nullable=True),
         "both_sides": False,
-        "scales_head": Setting("tie_word_embeddings", True),
+        "scales_head": Setting("scale_decoder_outputs tie_word_embeddings", True),
         "is_tied": True,
         "start_token": Setting("decoder_start_token_id", 0, nullable=True),
         "end_token": Setting("eos_token_id", 1, nullable=True),

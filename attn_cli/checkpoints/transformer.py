@@ -91,9 +91,8 @@ class Transformer:
         arch = self.architecture
         if "head" not in arch.names:
             raise DataError("this family of models has no head that predicts the next token")
-        names = [f"{arch.names['head']}.weight"]
-        if arch.is_tied:
-            names += [f"{name}.weight" for name in arch.names["words"].split()]
+        tied = f" {arch.names['words']}" if arch.is_tied else ""
+        names = [f"{name}.weight" for name in f"{arch.names['head']}{tied}".split()]
         scaled = hidden * np.float32(arch.final_scale)
         logits = np.empty((len(hidden), arch.n_vocab), dtype=np.float32)
         for start in range(0, arch.n_vocab, _VOCABULARY_BLOCK):
