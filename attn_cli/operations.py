@@ -63,7 +63,7 @@ def layer_norm(
     >>> layer_norm(np.array([1.0, 3.0], dtype=np.float32), eps=0.0).tolist()
     [-1.0, 1.0]
     """
-    centred = x - x.mean(axis=-1, keepdims=True)
+    centred: Floats = x - x.mean(axis=-1, keepdims=True)
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     centred /= np.sqrt(variance + np.float32(eps))
     if weight is not None:
@@ -142,22 +142,26 @@ def relu(x: Floats) -> Floats:
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + e⁻ˣ)."""
     with np.errstate(over="ignore"):  # 1 / ∞ is the 0 that it should be
-        powers = np.exp(-x)
+        powers: Floats = np.exp(-x)
     powers += np.float32(1)
-    return np.reciprocal(powers, out=powers)
+    np.reciprocal(powers, out=powers)
+    return powers
 
 
 def silu(x: Floats) -> Floats:
     """x · sigmoid(x) (Hendrycks & Gimpel 2016; "swish": Ramachandran et al. 2017)."""
     with np.errstate(over="ignore"):
-        powers = np.exp(-x)
+        powers: Floats = np.exp(-x)
     powers += np.float32(1)
-    return np.divide(x, powers, out=powers)
+    np.divide(x, powers, out=powers)
+    return powers
 
 
 def quick_gelu(x: Floats) -> Floats:
     """x · sigmoid(1.702 x), the sigmoid form of GELU (Hendrycks & Gimpel 2016, section 2)."""
-    return x * sigmoid(x * np.float32(1.702))
+    sized: Floats = sigmoid(x * np.float32(1.702))
+    sized *= x
+    return sized
 
 
 def identity(x: Floats) -> Floats:

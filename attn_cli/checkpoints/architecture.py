@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attn_cli import memory
-from attn_cli.checkpoints.families import Family, find_family
+from attn_cli.checkpoints.families import find_family
+from attn_cli.checkpoints.families.family import Family
 from attn_cli.checkpoints.masks import MaskPlan, layer_masks
 from attn_cli.checkpoints.rotary import Rotary, rotary
 from attn_cli.checkpoints.settings import Settings

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """The parts whose tensors' names begin with one prefix: a layer's, or what is outside layers."""
+    """The parts whose tensors begin with one prefix: a layer's, or what is outside layers."""
 
     def __init__(self, architecture: Architecture, weights: Weights, prefix: str = "") -> None:
         self.architecture = architecture
@@ -27,9 +27,11 @@ class Parts:
 
     def matrix(self, part: str, d_in: int, d_out: int) -> Floats:
         """(d_in, d_out): a view of what is read, however it is stored."""
+        name = self._name(part, "weight")
         if self.architecture.family.has_input_first:
-            return self._weights.read(self._name(part, "weight"), shape=(d_in, d_out))
-        return self._weights.read(self._name(part, "weight"), shape=(d_out, d_in)).T
+            return self._weights.read(name, shape=(d_in, d_out))
+        turned: Floats = self._weights.read(name, shape=(d_out, d_in)).T
+        return turned
 
     def linear(self, x: Floats, part: str, d_out: int, *, bias: bool) -> Floats:
         """x @ W + b: (n, d_in) to (n, d_out)."""
@@ -43,15 +45,14 @@ class Parts:
         arch = self.architecture
         if part not in arch.names:
             return x
+        if not arch.has_norm_weights:
+            return layer_norm(x, eps=arch.norm_eps)
         shape = x.shape[-1:]
-        weight = bias = None
-        if arch.has_norm_weights:
-            weight = self._weights.read(self._name(part, "weight"), shape=shape)
+        weight = self._weights.read(self._name(part, "weight"), shape=shape)
         if arch.family.norm == "layer":
-            if arch.has_norm_weights:
-                bias = self._weights.read(self._name(part, "bias"), shape=shape)
+            bias = self._weights.read(self._name(part, "bias"), shape=shape)
             return layer_norm(x, weight, bias, arch.norm_eps)
-        if arch.family.norm == "rms+1" and weight is not None:
+        if arch.family.norm == "rms+1":
             weight = weight + np.float32(1)
         return rms_norm(x, weight, arch.norm_eps)
 
@@ -128,7 +129,8 @@ class Parts:
 
     def split(self, x: Floats) -> Floats:
         """(n, heads · d_head) as (heads, n, d_head): a view."""
-        return x.reshape(len(x), -1, self.architecture.d_head).transpose(1, 0, 2)
+        heads: Floats = x.reshape(len(x), -1, self.architecture.d_head).transpose(1, 0, 2)
+        return heads
 
     def _name(self, part: str, tensor: str) -> str:
         return f"{self._prefix}{self.architecture.names[part]}.{tensor}"

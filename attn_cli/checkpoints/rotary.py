@@ -52,7 +52,8 @@ class Rotary:
             )
         plain = rotary_frequencies(self.d_rotary, self.base)
         if self.kind == "linear":  # Chen et al. 2023, "Position Interpolation"
-            return plain / np.float32(self.factor)
+            slowed: Floats = plain / np.float32(self.factor)
+            return slowed
         if self.kind == "llama3":
             return llama3_frequencies(
                 plain,
