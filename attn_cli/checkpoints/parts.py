@@ -5,16 +5,22 @@ Linear maps, norms, the feed-forward, and the split into heads; no order of laye
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn_cli.checkpoints.architecture import Architecture
 from attn_cli.checkpoints.weights import Weights
-from attn_cli.operations import ACTIVATIONS, layer_norm, rms_norm
+from attn_cli.operations import ACTIVATIONS, identity, layer_norm, rms_norm
+from attn_cli.threads import each
 
 if TYPE_CHECKING:
     from attn_cli.types import Floats
+
+
+_LARGE = 1 << 24  # multiplications, from which on threads gain more than they cost
+_BLOCK = 128  # tokens, one piece of work
 
 
 class Parts:
@@ -33,12 +39,36 @@ class Parts:
         turned: Floats = self._weights.read(name, shape=(d_out, d_in)).T
         return turned
 
-    def linear(self, x: Floats, part: str, d_out: int, *, bias: bool) -> Floats:
-        """x @ W + b: (n, d_in) to (n, d_out)."""
-        mapped: Floats = x @ self.matrix(part, x.shape[1], d_out)
-        if bias:
-            mapped += self._weights.read(self._name(part, "bias"), shape=(d_out,))
-        return mapped
+    def linear(
+        self,
+        x: Floats,
+        part: str,
+        d_out: int,
+        *,
+        bias: bool,
+        activation: Callable[[Floats], Floats] = identity,
+    ) -> Floats:
+        """activation(x @ W + b): (n, d_in) to (n, d_out)."""
+        matrix = self.matrix(part, x.shape[1], d_out)
+        shift = self._weights.read(self._name(part, "bias"), shape=(d_out,)) if bias else None
+
+        def mapped(rows: Floats) -> Floats:
+            out: Floats = rows @ matrix
+            if shift is not None:
+                out += shift
+            return activation(out)
+
+        # The blocks do not depend on the number of cores, so the last bits do not either.
+        if x.size * d_out < _LARGE:
+            return mapped(x)
+        result = np.empty((len(x), d_out), dtype=np.float32)
+
+        def work(start: int) -> None:
+            block = slice(start, start + _BLOCK)
+            result[block] = mapped(x[block])
+
+        each(work, range(0, len(x), _BLOCK))
+        return result
 
     def norm(self, x: Floats, part: str) -> Floats:
         """x normed over its last axis, or x itself where the family has no norm in this place."""
@@ -75,10 +105,10 @@ class Parts:
             inside = act(both[:, : arch.d_ff])
             inside *= both[:, arch.d_ff :]
         elif arch.family.feed_forward == "gated":
-            inside = act(self.linear(x, "gate", arch.d_ff, bias=bias))
+            inside = self.linear(x, "gate", arch.d_ff, bias=bias, activation=act)
             inside *= self.linear(x, "up", arch.d_ff, bias=bias)
         else:
-            inside = act(self.linear(x, "up", arch.d_ff, bias=bias))
+            inside = self.linear(x, "up", arch.d_ff, bias=bias, activation=act)
         return self.linear(inside, "down", arch.d_model, bias=bias)
 
     def heads(self, x: Floats) -> tuple[Floats, Floats, Floats]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_cli import memory
-from attn_cli.attention import Attention, attend
-from attn_cli.checkpoints.architecture import Architecture, LayerPlan
+from attn_cli.checkpoints.architecture import Architecture
 from attn_cli.checkpoints.embedding import embed, position_bias
+from attn_cli.checkpoints.heads import attend_heads
 from attn_cli.checkpoints.parts import Parts
 from attn_cli.checkpoints.weights import Weights
 from attn_cli.errors import DataError
@@ -112,7 +112,7 @@ class Run:
         token_ids: (n,) whole numbers.
         types: (n,) the type of each token, where the family has types; None: all 0.
         encoded: (m, d_model) what the encoder made of its own text, for a decoder.
-        cache: the tokens before these; these are added when the run is finished.
+        cache: the tokens before these, of a decoder; these are added when the run is finished.
         edit: what becomes of the context of a layer's heads before it is projected, so that heads
             can be silenced; it returns a new array. What a Layer holds is the edited context.
 
@@ -136,13 +136,12 @@ class Run:
         edit: Edit | None = None,
     ) -> None:
         self._model, self._arch = model, model.architecture
-        self._encoded, self._edit = encoded, edit
-        self._cache = Cache() if cache is None else cache
+        self._encoded, self._cache, self._edit = encoded, cache, edit
         self._new: dict[int, tuple[Floats, Floats]] = {}
-        self.n_query = len(token_ids)
-        self.n_key = self._cache.n + self.n_query
-        self._require_memory()
-        self.embedding = embed(self._arch, model.weights, token_ids, types, self._cache.n)
+        n_before = 0 if cache is None else cache.n
+        self.n_query, self.n_key = len(token_ids), n_before + len(token_ids)
+        self._require_fit()
+        self.embedding = embed(self._arch, model.weights, token_ids, types, n_before)
         self._bias = position_bias(self._arch, model.weights, self.n_query, self.n_key)
         self._turns: dict[Rotary, tuple[Floats, Floats]] = {}
         self._hidden, self._next = self.embedding, 0
@@ -158,95 +157,112 @@ class Run:
         """
         last = len(self._arch.layers) if wanted is None else max(wanted, default=-1) + 1
         while self._next < last:
-            index = self._next
-            own, cross = self._layer(index)
-            if wanted is None or index in wanted:
-                plan = self._arch.layers[index]
-                yield Step(
-                    own=_layer(index, plan.scale, own, keep),
-                    cross=None if cross is None else _layer(index, plan.scale, cross, keep),
-                )
+            if wanted is None or self._next in wanted:
+                yield self._step(keep)  # and it is not held on to here
+            else:
+                self._step(())
 
     def finish(self) -> Floats:
         """Run the layers that are left; the last hidden state (n, d_model), normed."""
         while self._next < len(self._arch.layers):
-            self._layer(self._next)
+            self._step(())
         outside = self._model.parts()
         hidden = outside.norm(self._hidden, "final_norm")
         if "final_projection" in self._arch.names and self._arch.projects_embedding:
             hidden = outside.linear(hidden, "final_projection", self._arch.d_embedding, bias=False)
-        self._cache.own.update(self._new)
-        self._cache.n = self.n_key
+        if self._cache is not None:
+            self._cache.own.update(self._new)
+            self._cache.n = self.n_key
         return hidden
 
-    def _layer(self, index: int) -> tuple[Heads, Heads | None]:
-        plan, x, cross = self._arch.layers[index], self._hidden, None
-        parts = self._model.parts(plan.prefix)
+    def _step(self, keep: Collection[str]) -> Step:
+        """Run the next layer."""
+        index, x, cross = self._next, self._hidden, None
+        parts = self._model.parts(self._arch.layers[index].prefix)
         inner = parts.before("attention", x)
-        own = self._attend(index, plan, parts, inner)
+        own, output = self._attend(index, parts, inner, keep)
         if self._arch.parallel:
-            x = x + own.output
-            x += parts.feed_forward(parts.before("feed_forward", self._hidden))
+            output += parts.feed_forward(parts.before("feed_forward", x))
+            output += x
+            x = output
         else:
-            x = parts.after("attention", x, inner, own.output)
+            x = parts.after("attention", x, inner, output)
             if self._encoded is not None and "cross_query" in self._arch.names:
                 inner = parts.before("cross", x)
-                cross = self._attend_encoded(index, plan, parts, inner)
-                x = parts.after("cross", x, inner, cross.output)
+                cross, output = self._attend_encoded(index, parts, inner, self._encoded, keep)
+                x = parts.after("cross", x, inner, output)
             inner = parts.before("feed_forward", x)
             x = parts.after("feed_forward", x, inner, parts.feed_forward(inner))
         self._hidden, self._next = x, index + 1
-        return own, cross
+        return Step(own, cross)
 
-    def _attend(self, index: int, plan: LayerPlan, parts: Parts, inner: Floats) -> Heads:
-        """Attention among the stack's own tokens."""
+    def _attend(
+        self, index: int, parts: Parts, inner: Floats, keep: Collection[str]
+    ) -> tuple[Layer, Floats]:
+        """Attention among the stack's own tokens, and what it adds to the residual stream."""
+        plan = self._arch.layers[index]
         query, key, value = parts.heads(inner)
         if plan.rotary is not None:
             turn = self._turn(plan.rotary)
             query, key = rotate(query, *turn), rotate(key, *turn)
-        if index in self._cache.own:
-            before = self._cache.own[index]
-            key, value = (
-                np.concatenate(pair, axis=1) for pair in zip(before, (key, value), strict=True)
-            )
-        self._new[index] = key, value
-        attention = attend(
+        if self._cache is not None:
+            if index in self._cache.own:
+                key_before, value_before = self._cache.own[index]
+                key = np.concatenate((key_before, key), axis=1)
+                value = np.concatenate((value_before, value), axis=1)
+            self._new[index] = key, value
+        found = attend_heads(
             query,
             key,
             value,
+            keep=keep,
             scale=plan.scale,
             softcap=self._arch.softcap,
             bias=self._bias,
             allowed=plan.mask.allowed(self.n_query, self.n_key),
         )
         if self._edit is not None:
-            attention = attention._replace(context=self._edit(index, attention.context))
-        return Heads(query, key, value, attention, parts.output(attention.context))
+            found["context"] = self._edit(index, found["context"])
+        output = parts.output(found["context"])
+        found |= {"query": query, "key": key, "value": value}
+        return _layer(index, plan.scale, found, keep), output
 
-    def _attend_encoded(self, index: int, plan: LayerPlan, parts: Parts, inner: Floats) -> Heads:
+    def _attend_encoded(
+        self, index: int, parts: Parts, inner: Floats, encoded: Floats, keep: Collection[str]
+    ) -> tuple[Layer, Floats]:
         """Attention to what the encoder made: nothing is masked, and places do not count."""
-        assert self._encoded is not None
-        if index not in self._cache.cross:
-            self._cache.cross[index] = parts.cross_key_value(self._encoded)
-        query, (key, value) = parts.cross_query(inner), self._cache.cross[index]
-        attention = attend(query, key, value, scale=plan.scale)
-        output = parts.output(attention.context, "cross_output")
-        return Heads(query, key, value, attention, output)
+        scale, query = self._arch.layers[index].scale, parts.cross_query(inner)
+        if self._cache is None:
+            key, value = parts.cross_key_value(encoded)
+        else:
+            if index not in self._cache.cross:
+                self._cache.cross[index] = parts.cross_key_value(encoded)
+            key, value = self._cache.cross[index]
+        found = attend_heads(query, key, value, keep=keep, scale=scale)
+        output = parts.output(found["context"], "cross_output")
+        found |= {"query": query, "key": key, "value": value}
+        return _layer(index, scale, found, keep), output
 
     def _turn(self, rotary: Rotary) -> tuple[Floats, Floats]:
-        """Cosines and sines for the query's positions, each (n, n_pairs)."""
+        """Cosines and sines for the queries' positions, each (n, n_pairs)."""
         if rotary not in self._turns:
-            positions = np.arange(self._cache.n, self.n_key)
+            positions = np.arange(self.n_key - self.n_query, self.n_key)
             angles = rotary_angles(positions, rotary.frequencies(self.n_key))
             magnitude = np.float32(rotary.magnitude)
             self._turns[rotary] = np.cos(angles) * magnitude, np.sin(angles) * magnitude
         return self._turns[rotary]
 
-    def _require_memory(self) -> None:
+    def _require_fit(self) -> None:
+        """Refuse a run that cannot be, before anything is computed."""
         arch, n, m = self._arch, self.n_query, self.n_key
         if not n:
             raise DataError("there are no tokens")
-        m = max(m, 0 if self._encoded is None else len(self._encoded))
+        if self._encoded is None and arch.encoder is not None:
+            raise DataError("the decoder needs what the encoder made of its text")
+        if self._encoded is not None:
+            if self._encoded.shape[1:] != (arch.d_model,):
+                raise DataError(f"what the encoder made is not {arch.d_model} wide")
+            m = max(m, len(self._encoded))
         inside = 3 * arch.d_ff + 6 * arch.d_model + 4 * arch.n_head * arch.d_head
         memory.require(
             4 * n * (4 * arch.n_head * m + inside),
@@ -255,17 +271,5 @@ class Run:
         )
 
 
-class Heads(NamedTuple):
-    """The heads of one attention, and what they give together."""
-
-    query: Floats  # (n_head, n, d_head)
-    key: Floats  # (n_kv_head, m, d_head)
-    value: Floats  # (n_kv_head, m, d_head)
-    attention: Attention
-    output: Floats  # (n, d_model)
-
-
-def _layer(index: int, scale: float, heads: Heads, keep: Collection[str]) -> Layer:
-    arrays = {"query": heads.query, "key": heads.key, "value": heads.value}
-    arrays |= heads.attention._asdict()
-    return Layer(index=index, scale=scale, **{n: a for n, a in arrays.items() if n in keep})
+def _layer(index: int, scale: float, found: dict[str, Floats], keep: Collection[str]) -> Layer:
+    return Layer(index=index, scale=scale, **{n: a for n, a in found.items() if n in keep})
