@@ -6,82 +6,69 @@ transformers are not installed; `tests/reference/` holds some of the same, froze
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from typing import Any
 
 import numpy as np
 import pytest
-from model_cases import CASES, Arrays, built
+from model_cases import CASES, Arrays, built, differences, reference
 
-from attn_cli.checkpoints.architecture import architecture
-from attn_cli.checkpoints.transformer import Run, Transformer
+from attn_cli.checkpoints.families import FAMILIES
+from attn_cli.checkpoints.settings import Setting
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers")
 
-NEAR = 1e-5  # in float32, whatever the layer and head
+NEAR = 1e-5  # in float32, whatever the layer and head; hidden states are up to 5 times larger
 LENGTH = 33
-
-
-def numpy_arrays(made: Any) -> Arrays:
-    return Arrays({name: tensor.numpy() for name, tensor in made.state_dict().items()})
-
-
-def largest(ours: np.ndarray, theirs: Any) -> float:
-    other = theirs.detach().numpy()
-    return float(np.abs(ours - other.reshape(ours.shape)).max())
-
-
-def weights_of(run: Run) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    steps = list(run.layers())
-    own = [step.own.weights for step in steps]
-    return own, [step.cross.weights for step in steps if step.cross is not None]
+# Settings that transformers works out when it makes a configuration, or has under another name.
+WORKED_OUT = {"rotary_emb_base", "rotary_pct", "rope_theta", "rope_local_base_freq"}
+WORKED_OUT |= {"sliding_window_pattern", "partial_rotary_factor", "decoder_start_token_id"}
+WORKED_OUT |= {"n_embed", "scale_decoder_outputs", "original_max_position_embeddings"}
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dialect", ["saved", "given"])
-@pytest.mark.parametrize(
-    "kind, model, options", CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)]
-)
-def test_equals_transformers(kind: str, model: str, options: dict[str, Any], dialect: str) -> None:
-    made, saved = built(kind, model, options, seed=7)
+@pytest.mark.parametrize("case", CASES)
+def test_equals_transformers(case: str, dialect: str) -> None:
+    made, saved = built(*CASES[case], seed=7)
     # As transformers would save it, or as others write it by hand: only what differs.
-    config = saved if dialect == "saved" else {"model_type": saved["model_type"], **options}
-    arch, tensors = architecture(config), numpy_arrays(made)
-    ids = torch.randint(3, 61, (1, LENGTH), generator=torch.Generator().manual_seed(3))
-    rest: dict[str, Any] = {}
-    if "types" in arch.names and arch.n_type > 1:
-        rest["token_type_ids"] = (torch.arange(LENGTH)[None] >= 17).long()
-    if arch.encoder is not None:
-        rest["decoder_input_ids"] = torch.randint(3, 61, (1, 21))
-    with torch.no_grad():
-        theirs = made(
-            ids, output_attentions=True, output_hidden_states=True, use_cache=False, **rest
-        )
-    encoded, own_ids, prefix = None, ids[0].numpy(), ""
-    if arch.encoder is not None:
-        encoder = Run(Transformer(arch.encoder, tensors), own_ids)
-        for ours, their in zip(weights_of(encoder)[0], theirs.encoder_attentions, strict=True):
-            assert largest(ours, their) < NEAR
-        encoded = encoder.finish()
-        assert largest(encoded, theirs.encoder_last_hidden_state) < 5 * NEAR
-        own_ids, prefix = rest["decoder_input_ids"][0].numpy(), "decoder_"
-    network = Transformer(arch, tensors)
-    types = rest["token_type_ids"][0].numpy() if "token_type_ids" in rest else None
-    run = Run(network, own_ids, types=types, encoded=encoded)
-    own, cross = weights_of(run)
-    attentions = getattr(theirs, f"{prefix}attentions")
-    differences = [largest(a, b) for a, b in zip(own, attentions, strict=True)]
-    if encoded is not None:
-        differences += [largest(a, b) for a, b in zip(cross, theirs.cross_attentions, strict=True)]
-    assert max(differences) < NEAR, differences
-    hidden = run.finish()
-    states = getattr(theirs, f"{prefix}hidden_states")
-    last = getattr(theirs, "last_hidden_state", states[-1])
-    if hidden.shape[-1] == last.shape[-1]:  # OPT's projection comes after the states that it shows
-        assert largest(hidden, last) < 5 * NEAR
-    assert largest(run.embedding, states[0]) < NEAR
-    if "logits" in theirs and "head" in arch.names:
-        assert largest(network.next_logits(hidden), theirs.logits) < 5 * NEAR
+    given = {"model_type": saved["model_type"], **CASES[case][2]}
+    tensors = Arrays({name: tensor.numpy() for name, tensor in made.state_dict().items()})
+    found = differences(saved if dialect == "saved" else given, tensors, reference(made, LENGTH))
+    for name, largest in found.items():
+        near = NEAR if "weights" in name or name == "embedding" else 5 * NEAR
+        assert largest < near, (name, found)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_defaults_are_those_of_transformers(family: str) -> None:
+    theirs = transformers.CONFIG_MAPPING[family]
+    defaults = {f.name: f.default for f in dataclasses.fields(theirs)}
+    checked = 0
+    row = FAMILIES[family]
+    for rows in (row, *([row.encoder] if row.encoder else [])):
+        for setting in rows.settings.values():
+            if not isinstance(setting, Setting):
+                continue
+            key = setting.keys.split()[0]
+            if key in WORKED_OUT:
+                continue
+            if key == "num_decoder_layers":
+                key = "num_layers"
+            if key in defaults:  # others are read where a configuration has them all the same
+                assert setting.default == defaults[key], key
+                checked += 1
+    assert checked >= 7
+
+
+def test_a_mistake_shows() -> None:
+    """The same comparison, with one tensor of one layer a little off."""
+    made, saved = built(*CASES["llama"], seed=7)
+    arrays = {name: tensor.numpy().copy() for name, tensor in made.state_dict().items()}
+    arrays["model.layers.1.self_attn.q_proj.weight"] *= np.float32(1.0001)
+    found = differences(saved, Arrays(arrays), reference(made, LENGTH))
+    assert found["weights"] > 2 * NEAR

@@ -104,6 +104,11 @@ class Architecture:
         """The different masks of the layers, in order of appearance."""
         return tuple(dict.fromkeys(layer.mask for layer in self.layers))
 
+    def follows_length(self, n: int, more: int) -> bool:
+        """Whether a text of `more` tokens rotates its first n otherwise than a text of n did."""
+        turns = {layer.rotary for layer in self.layers}
+        return any(turn is not None and turn.follows_length(n, more) for turn in turns)
+
 
 def architecture(config: Mapping[str, Any]) -> Architecture:
     """The network that a parsed config.json describes.

@@ -63,6 +63,5 @@ def generate(
             return
         everything.append(token)
         ids = np.array([token], dtype=np.int64)
-        turns = {layer.rotary for layer in arch.layers} - {None}
-        if any(turn and turn.follows_length(cache.n, cache.n + 1) for turn in turns):
+        if arch.follows_length(cache.n, cache.n + 1):
             ids, cache = np.array(everything, dtype=np.int64), Cache()

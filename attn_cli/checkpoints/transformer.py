@@ -257,6 +257,8 @@ class Run:
         arch, n, m = self._arch, self.n_query, self.n_key
         if not n:
             raise DataError("there are no tokens")
+        if n < m and arch.follows_length(m - n, m):
+            raise DataError("a longer text is rotated otherwise: what was kept does not hold")
         if self._encoded is None and arch.encoder is not None:
             raise DataError("the decoder needs what the encoder made of its text")
         if self._encoded is not None:

@@ -18,6 +18,7 @@ from attn_cli.checkpoints.families.encoders import (
     ELECTRA,
     MPNET,
     ROBERTA,
+    XLM_ROBERTA,
 )
 from attn_cli.checkpoints.families.family import Family, without
 from attn_cli.checkpoints.families.rotary_decoders import (
@@ -38,7 +39,7 @@ from attn_cli.errors import DataError
 FAMILIES: Mapping[str, Family] = {
     "bert": BERT,
     "roberta": ROBERTA,
-    "xlm-roberta": ROBERTA,
+    "xlm-roberta": XLM_ROBERTA,
     "distilbert": DISTILBERT,
     "albert": ALBERT,
     "electra": ELECTRA,

@@ -60,6 +60,9 @@ ROBERTA = replace(
         "padding": Setting("pad_token_id", 1),
     },
 )
+XLM_ROBERTA = replace(
+    ROBERTA, settings={**ROBERTA.settings, "n_vocab": Setting("vocab_size", 30522)}
+)
 ELECTRA = replace(
     BERT,
     settings={
