@@ -136,7 +136,8 @@ def gelu_tanh(x: Floats) -> Floats:
 
 def relu(x: Floats) -> Floats:
     """max(x, 0)."""
-    return np.maximum(x, np.float32(0))
+    positive: Floats = np.maximum(x, np.float32(0))
+    return positive
 
 
 def sigmoid(x: Floats) -> Floats:
@@ -326,9 +327,12 @@ def alibi_slopes(n_head: int) -> Floats:
     [0.25, 0.0625, 0.015625, 0.00390625]
     """
     n = 1 << (n_head.bit_length() - 1)
-    powers = [2 ** (-8 * i / n) for i in range(1, n + 1)]
-    powers += [2 ** (-4 * i / n) for i in range(1, 2 * (n_head - n) + 1, 2)]
-    return np.array(powers, dtype=np.float32)
+    # The base is rounded to float32 first, as in BLOOM's own code: 1,000 keys away the last bit of
+    # a slope is 1e-4 of a logit.
+    near, between = map(float, np.array([2 ** (-8 / n), 2 ** (-4 / n)], dtype=np.float32))
+    slopes = [near**i for i in range(1, n + 1)]
+    slopes += [between**i for i in range(1, 2 * (n_head - n) + 1, 2)]
+    return np.array(slopes, dtype=np.float32)
 
 
 def relative_buckets(

@@ -5,6 +5,7 @@ It makes boolean arrays; it applies none.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +33,10 @@ class MaskPlan:
             return "sliding"
         return "causal" if self.causal else "none"
 
+    @property
+    def parameters(self) -> dict[str, int]:
+        return {} if self.window is None else {"window": self.window}
+
     def allowed(self, n_query: int, n_key: int) -> Booleans | None:
         """(n_query, n_key), true where a query may look; None: everywhere.
 
@@ -46,6 +51,15 @@ class MaskPlan:
         if self.window is not None:
             allowed &= np.abs(back) < self.window
         return allowed
+
+
+def widest(plans: Collection[MaskPlan]) -> MaskPlan:
+    """The narrowest mask that allows all that any of these does."""
+    windows = [plan.window for plan in plans]
+    return MaskPlan(
+        causal=all(plan.causal for plan in plans),
+        window=None if None in windows else max(w for w in windows if w is not None),
+    )
 
 
 def layer_masks(settings: Settings, kind: MaskKind, n_layer: int) -> list[MaskPlan]:
