@@ -143,22 +143,26 @@ def relu(x: Floats) -> Floats:
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + e⁻ˣ)."""
     with np.errstate(over="ignore"):  # 1 / ∞ is the 0 that it should be
-        powers = np.exp(-x)
+        powers: Floats = np.exp(-x)
     powers += np.float32(1)
-    return np.reciprocal(powers, out=powers)
+    np.reciprocal(powers, out=powers)
+    return powers
 
 
 def silu(x: Floats) -> Floats:
     """x · sigmoid(x) (Hendrycks & Gimpel 2016; "swish": Ramachandran et al. 2017)."""
     with np.errstate(over="ignore"):
-        powers = np.exp(-x)
+        powers: Floats = np.exp(-x)
     powers += np.float32(1)
-    return np.divide(x, powers, out=powers)
+    np.divide(x, powers, out=powers)
+    return powers
 
 
 def quick_gelu(x: Floats) -> Floats:
     """x · sigmoid(1.702 x), the sigmoid form of GELU (Hendrycks & Gimpel 2016, section 2)."""
-    return x * sigmoid(x * np.float32(1.702))
+    sized: Floats = sigmoid(x * np.float32(1.702))
+    sized *= x
+    return sized
 
 
 def identity(x: Floats) -> Floats:
@@ -323,9 +327,12 @@ def alibi_slopes(n_head: int) -> Floats:
     [0.25, 0.0625, 0.015625, 0.00390625]
     """
     n = 1 << (n_head.bit_length() - 1)
-    powers = [2 ** (-8 * i / n) for i in range(1, n + 1)]
-    powers += [2 ** (-4 * i / n) for i in range(1, 2 * (n_head - n) + 1, 2)]
-    return np.array(powers, dtype=np.float32)
+    # The base is rounded to float32 first, as in BLOOM's own code: 1,000 keys away the last bit of
+    # a slope is 1e-4 of a logit.
+    near, between = map(float, np.array([2 ** (-8 / n), 2 ** (-4 / n)], dtype=np.float32))
+    slopes = [near**i for i in range(1, n + 1)]
+    slopes += [between**i for i in range(1, 2 * (n_head - n) + 1, 2)]
+    return np.array(slopes, dtype=np.float32)
 
 
 def relative_buckets(
