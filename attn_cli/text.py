@@ -109,7 +109,7 @@ def _whitespace(text: str) -> Iterator[Word]:
         yield Word(match[0], match.start(), match.end())
 
 
-def _words(text: str) -> Iterator[Word]:
+def iter_words(text: str) -> Iterator[Word]:
     for piece in _whitespace(text):
         core = strip_punctuation(piece.text)
         if core:
@@ -137,7 +137,7 @@ def byte_names(text: str) -> list[str]:
 
 
 _SPLITTERS = {
-    "words": _words,
+    "words": iter_words,
     "whitespace": _whitespace,
     "characters": _characters,
     "bytes": _bytes,
