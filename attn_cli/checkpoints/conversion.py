@@ -5,6 +5,7 @@ Packed types, whose numbers share a scale, are in `quantised`. It opens no file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,24 @@ _STORED = {
 def is_convertible(dtype: str) -> bool:
     """Whether `to_float32` knows a type."""
     return dtype in _STORED
+
+
+def take_rows(
+    data: memoryview, shape: tuple[int, ...], rows: Sequence[int], what: str
+) -> tuple[memoryview, tuple[int, ...]]:
+    """Of a tensor's bytes those of some rows, in their order, and the shape that these have.
+
+    Raises:
+        DataError: the tensor has no rows, or not that many; the message names `what`.
+    """
+    n_rows = shape[0] if shape else 0
+    wrong = next((row for row in rows if not 0 <= row < n_rows), None)
+    if wrong is not None:
+        raise DataError(f"{what} has {n_rows} rows: there is no row {wrong}")
+    if not rows or not len(data):
+        return memoryview(b""), (len(rows), *shape[1:])
+    taken = np.frombuffer(data, np.uint8).reshape(n_rows, -1)[list(rows)]
+    return taken.reshape(-1).data, (len(rows), *shape[1:])
 
 
 def to_float32(data: memoryview, dtype: str, what: str) -> Floats:

@@ -9,6 +9,7 @@ Held to the rules of https://github.com/huggingface/safetensors#format.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -60,22 +61,32 @@ class SafetensorsFile:
         self.header = _read_header(path, self.size)
         self.entries = _entries(self.header, path, self.size)
 
-    def read(self, name: str) -> Floats:
-        """A tensor as float32: a read-only view of the map where it is stored so and aligned."""
-        from attn_cli.checkpoints.conversion import is_convertible, to_float32
+    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """A tensor as float32: a read-only view of the map where it is stored so and aligned.
 
-        entry = self.entries[name]
+        Args:
+            name: of the tensor.
+            rows: only these, along the first axis, in this order; None: all.
+
+        Raises:
+            DataError: it is of a type that is not read, or the file has shrunk.
+            UsageError: it would not fit into memory.
+        """
+        from attn_cli.checkpoints.conversion import is_convertible, take_rows, to_float32
+
+        dtype, shape, start, end = self.entries[name]
         what = f"{self.path}: tensor `{name}`"
-        if not is_convertible(entry.dtype):
+        if not is_convertible(dtype):
             raise DataError(
-                f"{what} is of type {entry.dtype}, which is not read",
+                f"{what} is of type {dtype}, which is not read",
                 "Convert the checkpoint to F32, F16 or BF16.",
             )
-        if entry.dtype != "F32":
-            width = 4 * 8 // _BITS[entry.dtype] or 1
-            memory.require((entry.end - entry.start) * width, what, "Use a smaller model.")
-        data = self._file.view(entry.start, entry.end - entry.start, what)
-        return to_float32(data, entry.dtype, what).reshape(entry.shape)
+        data = self._file.view(start, end - start, what)
+        if rows is not None:
+            data, shape = take_rows(data, shape, rows, what)
+        if dtype != "F32":
+            memory.require(4 * math.prod(shape), what, "Use a smaller model.")
+        return to_float32(data, dtype, what).reshape(shape)
 
 
 class Safetensors:
@@ -111,8 +122,9 @@ class Safetensors:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._home(name).entries[name].shape
 
-    def read(self, name: str) -> Floats:
-        return self._home(name).read(name)
+    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """A tensor as float32, or only some of its rows; see `SafetensorsFile.read`."""
+        return self._home(name).read(name, rows)
 
     def _home(self, name: str) -> SafetensorsFile:
         if name not in self._homes:
