@@ -80,20 +80,27 @@ def open_path(path: Path, name: str | None = None) -> Checkpoint:
     )
 
 
-def in_directory(directory: Path) -> Iterator[tuple[str, Path]]:
-    """What looks like a checkpoint at a place or in it, as name and path."""
-    if _looks_like_model(directory):
-        yield directory.resolve().name, directory
-        return
-    try:
-        inside = sorted(directory.iterdir())
-    except OSError as error:
-        raise DataError(f"cannot read {directory}: {(error.strerror or '').lower()}") from None
-    for path in inside:
-        if path.suffix == ".gguf" and path.is_file():
-            yield path.stem, path
-        elif path.is_dir() and _looks_like_model(path):
-            yield path.name, path
+def in_place(place: Path) -> Iterator[tuple[str, Path]]:
+    """What looks like a checkpoint at a place, or directly in it, as name and path.
+
+    Raises:
+        DataError: there is no such place, or it cannot be read.
+    """
+    if place.is_dir() and not _looks_like_model(place):
+        try:
+            inside = sorted(place.iterdir())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"cannot read {place}: {reason}") from None
+        for path in inside:
+            if path.suffix.lower() == ".gguf" and path.is_file():
+                yield path.stem, path
+            elif path.is_dir() and _looks_like_model(path):
+                yield path.name, path
+    elif _exists(place):
+        yield (place.resolve().name if place.is_dir() else place.stem), place
+    else:
+        raise DataError(f"there is no directory `{place}`")
 
 
 def _open_directory(directory: Path, name: str) -> Checkpoint:
