@@ -167,6 +167,13 @@ class _Metadata:
             raise DataError(f"{self._file.path}: `{full}` is no number: {str(value)[:80]}")
         return value
 
+    def count(self, key: str, default: int | None = None) -> int:
+        """A whole number from 1 on."""
+        value = self.number(key, default)
+        if type(value) is not int or value < 1:
+            raise DataError(f"{self._file.path}: `{self._architecture}.{key}` is {value}, no count")
+        return value
+
     def optional(self, key: str) -> Any:
         """A number, or None if there is none."""
         return self.number(key) if f"{self._architecture}.{key}" in self._file.metadata else None
@@ -226,20 +233,18 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
     """What the checkpoint's `config.json` said."""
     if metadata.number("expert_count", 0):
         raise DataError(f"{file.path} is a mixture of experts, which is not known")
-    family, number = FAMILIES[architecture], metadata.number
-    n_head, d_model = number("attention.head_count"), number("embedding_length")
-    if type(n_head) is not int or n_head < 1:
-        raise DataError(f"{file.path}: `{architecture}.attention.head_count` is {n_head}")
-    d_head = number("attention.key_length", number("rope.dimension_count", d_model // n_head))
+    family, number, count = FAMILIES[architecture], metadata.number, metadata.count
+    n_head, d_model = count("attention.head_count"), count("embedding_length")
+    d_head = count("attention.key_length", count("rope.dimension_count", d_model // n_head))
     config = {
         "model_type": family.model_type,
         "hidden_size": d_model,
-        "intermediate_size": number("feed_forward_length"),
-        "num_hidden_layers": number("block_count"),
+        "intermediate_size": count("feed_forward_length"),
+        "num_hidden_layers": count("block_count"),
         "num_attention_heads": n_head,
-        "num_key_value_heads": number("attention.head_count_kv", n_head),
+        "num_key_value_heads": count("attention.head_count_kv", n_head),
         "head_dim": d_head,
-        "max_position_embeddings": number("context_length"),
+        "max_position_embeddings": count("context_length"),
         "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
         "rope_theta": float(number("rope.freq_base", 10_000.0)),
         "vocab_size": _n_rows(file),
@@ -263,7 +268,7 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
         config["query_pre_attn_scalar"] = d_model / n_head if wide else d_head
     if architecture == "phi3":
         config["head_dim"] = d_head = d_model // n_head
-        config["partial_rotary_factor"] = number("rope.dimension_count", d_head) / d_head
+        config["partial_rotary_factor"] = count("rope.dimension_count", d_head) / d_head
     config.update((key, value) for key, value in optional.items() if value is not None)
     return config | dict(family.settings)
 
