@@ -28,17 +28,12 @@ def original(architecture: str, *, tied: bool = False, biases: bool = False) -> 
         return (rng.integers(-128, 128, shape) / 64).astype(np.float32)  # exact, also plus 1
 
     q, kv = N_HEAD * D_HEAD, N_KV_HEAD * D_HEAD
-    found = {
-        "model.embed_tokens.weight": random(N_VOCAB, D_MODEL),
-        "model.norm.weight": random(D_MODEL),
-    }
-    if not tied:
+    found = {"model.embed_tokens.weight": random(N_VOCAB, D_MODEL)}
+    found["model.norm.weight"] = random(D_MODEL)
+    if not tied and architecture not in ("gemma", "gemma2"):  # these two are always tied
         found["lm_head.weight"] = random(N_VOCAB, D_MODEL)
-    norms = {
-        "olmo2": ["post_attention_layernorm", "post_feedforward_layernorm"],
-        "gemma2": ["input_layernorm", "post_attention_layernorm"]
-        + ["pre_feedforward_layernorm", "post_feedforward_layernorm"],
-    }
+    after = ["post_attention_layernorm", "post_feedforward_layernorm"]
+    norms = {"olmo2": after, "gemma2": ["input_layernorm", "pre_feedforward_layernorm", *after]}
     norms["gemma3"] = norms["gemma2"]
     for layer in range(N_LAYER):
         at = f"model.layers.{layer}."
@@ -97,11 +92,15 @@ def written(
         writer.add_tensor(own, np.ascontiguousarray(array))
     for name, array in extra.items():
         writer.add_tensor(name.replace("__", "."), array)
+    finish(writer)
+    return path
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 @pytest.mark.parametrize("architecture", FAMILIES)
@@ -264,7 +263,7 @@ def test_packed_weights_come_back_in_the_checkpoints_layout(tmp_path: Path) -> N
     rng = np.random.default_rng(4)
     q = rng.standard_normal((N_HEAD * D_HEAD, 32)).astype(np.float32)
     kind = gguf.GGMLQuantizationType.Q8_0
-    path = written(tmp_path / "m.gguf", "llama", {"model.embed_tokens.weight": q})
+    path = tmp_path / "m.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     for key, value in {"block_count": 1, "context_length": 8, "embedding_length": 32}.items():
         writer.add_uint32(f"llama.{key}", value)
@@ -274,10 +273,7 @@ def test_packed_weights_come_back_in_the_checkpoints_layout(tmp_path: Path) -> N
     writer.add_tensor("token_embd.weight", q)
     packed = gguf.quantize(permuted(q, N_HEAD), kind)
     writer.add_tensor("blk.0.attn_q.weight", packed, raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     read = open_gguf(path, "m").tensors.read("model.layers.0.self_attn.q_proj.weight")
     np.testing.assert_array_equal(read, gguf.dequantize(gguf.quantize(q, kind), kind))
 
@@ -298,10 +294,7 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.gguf"
     writer = gguf.GGUFWriter(path, "mamba")
     writer.add_tensor("x", np.zeros(3, np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     with pytest.raises(DataError, match="architecture 'mamba', which is not known"):
         open_gguf(path, "m")
 
@@ -309,15 +302,12 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
 def test_a_missing_key_and_a_missing_embedding_are_named(tmp_path: Path) -> None:
     arrays = original("llama")
     del arrays["model.embed_tokens.weight"]
-    with pytest.raises(DataError, match="no embedding, a matrix `token_embd.weight`"):
+    with pytest.raises(DataError, match=r"no embedding, a matrix `token_embd\.weight`"):
         open_gguf(written(tmp_path / "m.gguf", "llama", arrays), "m")
     path = tmp_path / "bare.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tensor("token_embd.weight", np.zeros((2, 2), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     with pytest.raises(DataError, match=r"lacks the metadata `llama\.attention\.head_count`"):
         open_gguf(path, "m")
 
