@@ -40,11 +40,11 @@ def open_checkpoint(name: str, *, offline: bool = False, progress: bool = False)
         DataError: a file is missing, damaged, of another kind, or a link out of its directory.
     """
     path = Path(name)
-    if _exists(path):
+    if name and _exists(path):
         return open_path(path)
     if _looks_like_path(name) or not hub.is_name(name):
         raise UsageError(
-            f"there is no model `{name}`",
+            f"there is no model `{name[:200]}`",
             "Give a directory with config.json and safetensors, a .gguf file, or `org/name`.",
         )
     snapshot = hub.find(name)
