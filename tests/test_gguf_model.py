@@ -170,13 +170,14 @@ def test_gemma_has_its_caps_windows_and_scale(tmp_path: Path) -> None:
     config = configured(tmp_path, "gemma2", change)
     assert config["attn_logit_softcapping"] == 50 and config["final_logit_softcapping"] == 30
     assert config["sliding_window"] == 4096
+    assert config["layer_types"] == ["sliding_attention", "full_attention"]
     assert config["query_pre_attn_scalar"] == D_HEAD
     assert config["hidden_activation"] == "gelu_pytorch_tanh"
 
     config = configured(tmp_path, "gemma3", lambda writer: writer.add_sliding_window(512))
     assert config["model_type"] == "gemma3_text" and config["sliding_window"] == 512
     assert (config["rope_theta"], config["rope_local_base_freq"]) == (50_000, 10_000)
-    assert config["sliding_window_pattern"] == 6
+    assert config["layer_types"] == ["sliding_attention"] * N_LAYER  # the sixth would be full
 
 
 def test_the_largest_gemma_scales_by_its_width(tmp_path: Path) -> None:
@@ -287,6 +288,7 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
     refused("llama", lambda w: w.add_head_count([4, 2]), "`llama.attention.head_count` differs")
     refused("llama", lambda w: w.add_head_count(0), "`llama.attention.head_count` is 0, no count")
     refused("llama", lambda w: w.add_uint16("split.count", 3), "one of 3 parts")
+    refused("gemma2", lambda w: w.add_block_count(2**32 - 1), "layers are too many")
     refused("llama", lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), "'longrope'")
     refused(
         "llama", lambda w: None, "two tensors stand for", **{"blk__00__attn_q__weight": np.eye(2)}

@@ -52,7 +52,7 @@ _AFTER = {
     "ffn_norm": "pre_feedforward_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
 }
-_GELU = {"hidden_activation": "gelu_pytorch_tanh"}
+_GELU = {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh"}
 
 
 class Family(NamedTuple):
@@ -63,6 +63,7 @@ class Family(NamedTuple):
     settings: Mapping[str, Any] = {}  # of its `config.json`, which GGUF does not hold
     interleaved: bool = False  # rows of q and k
     norm_shift: float = 0.0  # added to every norm's weight
+    full_every: int = 0  # layers, one sees all keys and the others a window; 0: all are alike
 
 
 FAMILIES = {
@@ -72,12 +73,13 @@ FAMILIES = {
     "phi3": Family("phi3", {"ffn_up": "mlp.gate_up_proj"}),
     "olmo2": Family("olmo2", _AFTER),
     "gemma": Family("gemma", settings=_GELU, norm_shift=1.0),
-    "gemma2": Family("gemma2", _AFTER, _GELU, norm_shift=1.0),
+    "gemma2": Family("gemma2", _AFTER, _GELU, norm_shift=1.0, full_every=2),
     "gemma3": Family(
         "gemma3_text",
         _AFTER,
-        _GELU | {"rope_local_base_freq": 10_000.0, "sliding_window_pattern": 6},
+        _GELU | {"rope_local_base_freq": 10_000.0},
         norm_shift=1.0,
+        full_every=6,
     ),
 }
 
@@ -85,6 +87,7 @@ FAMILIES = {
 # head; llama.cpp knows them by this too, as GGUF has no key for it.
 _WIDE_SCALE = {"gemma2": 46, "gemma3": 62}
 _DEFAULT_WINDOW = {"gemma2": 4096}
+_MAX_LAYERS = 10_000  # ten times the most that any model has
 
 
 class GgufTensors:
@@ -263,6 +266,13 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
             "rope.scaling.original_context_length"
         ),
     }
+    if config["num_hidden_layers"] > _MAX_LAYERS:
+        raise DataError(f"{file.path}: {config['num_hidden_layers']:,} layers are too many")
+    if family.full_every:
+        config["layer_types"] = [
+            "sliding_attention" if layer % family.full_every else "full_attention"
+            for layer in range(1, config["num_hidden_layers"] + 1)
+        ]
     if architecture in _WIDE_SCALE:
         wide = config["num_hidden_layers"] == _WIDE_SCALE[architecture]
         config["query_pre_attn_scalar"] = d_model / n_head if wide else d_head
