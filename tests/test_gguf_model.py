@@ -10,9 +10,12 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from checkpoint_files import gguf_file
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from attn_cli.checkpoints.gguf_model import FAMILIES, open_gguf
-from attn_cli.errors import DataError
+from attn_cli.errors import AttnError, DataError
 
 N_LAYER, N_HEAD, N_KV_HEAD, D_HEAD, D_MODEL, D_FF, N_VOCAB = 2, 4, 2, 8, 24, 40, 11
 
@@ -240,9 +243,19 @@ def test_llama_3s_rule_is_found_behind_its_outcome(factor: float, tmp_path: Path
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 8192,
     }
-    factors[1] *= 1.01
-    with pytest.raises(DataError, match="not what Llama 3's rule gives"):
-        configured(tmp_path, "llama", rope_freqs__weight=factors)
+    wrong = factors.copy()
+    wrong[1] *= 1.01
+    for bad in (wrong, factors[:-1], np.zeros_like(factors), np.full_like(factors, np.nan)):
+        with pytest.raises(DataError, match="not what Llama 3's rule gives"):
+            configured(tmp_path, "llama", rope_freqs__weight=bad)
+    for base in (0.0, -1.0):
+        with pytest.raises(DataError, match="not what Llama 3's rule gives"):
+            configured(
+                tmp_path,
+                "llama",
+                lambda writer, base=base: writer.add_rope_freq_base(base),
+                rope_freqs__weight=factors,
+            )
 
 
 def test_long_phi_has_two_lists_of_factors(tmp_path: Path) -> None:
@@ -320,3 +333,34 @@ def test_rows_that_heads_cannot_share_are_refused(tmp_path: Path) -> None:
     checkpoint = open_gguf(written(tmp_path / "m.gguf", "llama", arrays, **odd), "m")
     with pytest.raises(DataError, match="31 rows, which cannot be shared evenly by 4 heads"):
         checkpoint.tensors.read("model.layers.0.self_attn.q_proj.weight")
+
+
+@settings(
+    deadline=None,
+    max_examples=250,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate],
+)
+@given(data=st.data())
+def test_a_flipped_bit_never_ends_in_anything_but_our_own_error(
+    data: st.DataObject, whole: bytes, tmp_path: Path
+) -> None:
+    n_metadata = whole.index(b"token_embd.weight") + 50
+    near = st.integers(0, 600) | st.integers(n_metadata - 600, n_metadata)
+    damaged = bytearray(whole)
+    for place in data.draw(st.lists(near | st.integers(0, n_metadata), min_size=1, max_size=3)):
+        damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(damaged)
+    try:
+        checkpoint = open_gguf(path, "m")
+        for name in checkpoint.tensors.names():
+            checkpoint.tensors.read(name)
+        checkpoint.tokenizer.encode("The was 日本\n")
+    except AttnError as error:
+        assert "\n" not in error.message
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return gguf_file(tmp_path_factory.mktemp("gguf") / "m.gguf").read_bytes()

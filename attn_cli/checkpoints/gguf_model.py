@@ -266,21 +266,32 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
             "rope.scaling.original_context_length"
         ),
     }
-    if config["num_hidden_layers"] > _MAX_LAYERS:
-        raise DataError(f"{file.path}: {config['num_hidden_layers']:,} layers are too many")
-    if family.full_every:
-        config["layer_types"] = [
-            "sliding_attention" if layer % family.full_every else "full_attention"
-            for layer in range(1, config["num_hidden_layers"] + 1)
+    config.update((key, value) for key, value in optional.items() if value is not None)
+    return config | dict(family.settings) | _peculiar(file, metadata, architecture, config)
+
+
+def _peculiar(
+    file: GgufFile, metadata: _Metadata, architecture: str, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What only some families' `config.json` say, from their sizes."""
+    found: dict[str, Any] = {}
+    n_layer, every = config["num_hidden_layers"], FAMILIES[architecture].full_every
+    width = config["hidden_size"] / config["num_attention_heads"]
+    if n_layer > _MAX_LAYERS:
+        raise DataError(f"{file.path}: {n_layer:,} layers are too many")
+    if every:
+        found["layer_types"] = [
+            "sliding_attention" if layer % every else "full_attention"
+            for layer in range(1, n_layer + 1)
         ]
     if architecture in _WIDE_SCALE:
-        wide = config["num_hidden_layers"] == _WIDE_SCALE[architecture]
-        config["query_pre_attn_scalar"] = d_model / n_head if wide else d_head
+        wide = n_layer == _WIDE_SCALE[architecture]
+        found["query_pre_attn_scalar"] = width if wide else config["head_dim"]
     if architecture == "phi3":
-        config["head_dim"] = d_head = d_model // n_head
-        config["partial_rotary_factor"] = count("rope.dimension_count", d_head) / d_head
-    config.update((key, value) for key, value in optional.items() if value is not None)
-    return config | dict(family.settings)
+        found["head_dim"] = int(width)
+        rotated = metadata.count("rope.dimension_count", int(width))
+        found["partial_rotary_factor"] = rotated / int(width)
+    return found
 
 
 def _n_rows(file: GgufFile) -> int:
@@ -323,16 +334,11 @@ def _llama3(file: GgufFile, d_head: int, base: float) -> dict[str, Any]:
     """
     factors = _floats(file, "rope_freqs.weight")
     factor, low, high, context = max(factors, default=0.0), 1.0, 4.0, 8192
-    expected = []
-    for pair in range(d_head // 2):
+    matches = len(factors) == d_head // 2 and factor >= 1 and base >= 1
+    for pair, given in enumerate(factors if matches else ()):
         wavelength = 2 * math.pi * base ** (2 * pair / d_head)
-        smooth = (context / wavelength - low) / (high - low)
-        expected.append(1 / ((1 - smooth) / factor + smooth) if 0 <= smooth <= 1 else None)
-        if expected[-1] is None:
-            expected[-1] = 1.0 if smooth > 1 else factor
-    matches = len(factors) == len(expected) and all(
-        math.isclose(a, b or 0.0, rel_tol=1e-4) for a, b in zip(factors, expected, strict=True)
-    )
+        smooth = min(max((context / wavelength - low) / (high - low), 0.0), 1.0)
+        matches &= math.isclose(given, 1 / ((1 - smooth) / factor + smooth), rel_tol=1e-4)
     if not matches:
         raise DataError(
             f"{file.path}: `rope_freqs.weight` is not what Llama 3's rule gives",
