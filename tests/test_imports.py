@@ -58,6 +58,7 @@ def numpy_alone() -> set[str]:
 
 
 HEAVY = ("rich.console", "rich.table", "rich.text", "rich.markup", "rich.progress", "rich.panel")
+EXTRAS = ("tokenizers", "huggingface_hub", "gguf", "safetensors", "requests", "tqdm")
 RARE = ("numpy.random", "numpy.ma", "numpy.typing", "numpy.testing", "numpy.fft", "tempfile")
 
 CASES = {
@@ -71,6 +72,8 @@ CASES = {
     "inspect --json": (("rich", *RARE), ("numpy", "typer")),
     "inspect": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
+    "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
+    "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
 }
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.files.strict_json import parse
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
+from attn_cli.strict_json import parse
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import numpy as np
 from attn_cli import memory
 from attn_cli.errors import DataError, UsageError
 from attn_cli.files.document import declared, document, from_document
-from attn_cli.files.strict_json import parse
 from attn_cli.inspection import Inspection, Layer, Mask
+from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
