@@ -63,6 +63,7 @@ class Token(NamedTuple):
     span: tuple[int, int] | None = None  # half-open, in characters of the Inspection's text
     special: bool = False  # added by a tokenizer, not in the text
     word: int | None = None  # the number of the word that it is, or is a piece of
+    pieces: tuple[str, ...] = ()  # the tokens that were folded into this one
 
 
 class Vectors(NamedTuple):
@@ -105,6 +106,12 @@ class Layer(Frozen):
     index: int = 0
     scale: float | None = None
     softcap: float | None = None
+    head_index: Integers | None = tensor(
+        "n_head", "the number of each head in the model; null: 0, 1, 2, …", dtype=np.int64
+    )
+    allowed: Booleans | None = tensor(
+        "n_query n_key", "this layer's own mask; null: that of the Inspection", dtype=bool
+    )
     weights: Floats = tensor("n_head n_query n_key", "softmax of the logits over the keys")
     query: Floats | None = tensor("n_head n_query d_head", "what each query looks for")
     key: Floats | None = tensor("n_kv_head n_key d_head", "what each key offers to be found by")
@@ -207,11 +214,15 @@ class Inspection(Frozen):
             tolerance += 0.5 * 10.0**-self.source.precision * layer.weights.shape[-1]
         sums = layer.weights.sum(axis=-1, dtype=np.float64)
         wrong = np.abs(sums - 1) > tolerance
-        if self.mask.allowed is not None:
-            wrong &= ~((sums == 0) & ~self.mask.allowed.any(axis=-1))
+        if (allowed := self.allowed(layer)) is not None:
+            wrong &= ~((sums == 0) & ~allowed.any(axis=-1))
         if wrong.any():
             head, query = (int(axis[0]) for axis in np.nonzero(wrong))
             raise DataError(f"`{name}[{head}][{query}]` sums to {sums[head, query]:.6g}, not to 1")
+
+    def allowed(self, layer: Layer) -> Booleans | None:
+        """Which keys each query of a layer may look at: (n_query, n_key); None: all."""
+        return self.mask.allowed if layer.allowed is None else layer.allowed
 
     @property
     def dimensions(self) -> dict[str, int]:
@@ -230,7 +241,7 @@ class Inspection(Frozen):
 
         Weights and ids always stay.
         """
-        kept = names | {"weights", "token_ids", "key_ids"}
+        kept = names | {"weights", "allowed", "head_index", "token_ids", "key_ids"}
         kept |= {name for name, owner in _BELONGS_TO.items() if owner in kept}
         kept_vocabulary = self.vocabulary if "vocabulary" in kept else None
         layers = tuple(_without(layer, kept) for layer in self.layers)

@@ -228,16 +228,22 @@ def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table
         where = f"layer {layer.index}"
         yield Table(
             name=name,
-            where=where if stack.ndim == 2 else f"{where}, {head_name} {head}",
+            where=where if stack.ndim == 2 else f"{where}, {head_name} {_head(layer, kind, head)}",
             rows=kind.rows,
             columns=kind.columns,
             row_labels=row_labels,
             column_labels=columns,
             values=values,
             scale=kind.scale,
-            allowed=inspection.mask.allowed if masked else None,
+            allowed=inspection.allowed(layer) if masked else None,
             numbered=kind.rows not in ("d_model", "d_value"),
         )
+
+
+def _head(layer: Layer, kind: _Kind, place: int) -> int:
+    """The number of a head in its model."""
+    named = layer.head_index
+    return place if named is None or kind.shared else int(named[place])
 
 
 def _numbers(count: int) -> list[str]:

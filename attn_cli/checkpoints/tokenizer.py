@@ -63,7 +63,13 @@ class Tokenizer:
         return int(self._backend.get_vocab_size(with_added_tokens=True))
 
     def encode(
-        self, text: str, pair: str | None = None, *, special: bool = True, n_rows: int | None = None
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        special: bool = True,
+        n_rows: int | None = None,
+        most: int | None = None,
     ) -> Encoded:
         """The tokens of a text, or of a pair, with the special ones that the model expects.
 
@@ -74,6 +80,7 @@ class Tokenizer:
         Args:
             special: whether special tokens are added, as the tokenizer's post-processor says.
             n_rows: the rows of the model's embedding, if known.
+            most: cut the text so that there are at most so many tokens, the special ones included.
 
         Raises:
             DataError: a text is not Unicode, gives no token, or gives one beyond `n_rows`.
@@ -81,10 +88,13 @@ class Tokenizer:
         texts = [text] if pair is None else [text, pair]
         for one in texts:
             require_unicode(one)
+        if most is not None:
+            self._backend.enable_truncation(most)
         encoding = _guarded(
             lambda: self._backend.encode(text, pair, add_special_tokens=special),
             f"{self.name} cannot encode the text",
         )
+        self._backend.no_truncation()
         if not encoding.ids:
             raise DataError("the text gives no tokens", "Give at least one word.")
         if n_rows is not None:
@@ -106,9 +116,19 @@ class Tokenizer:
             DataError: an id is not in the vocabulary.
         """
         for index in ids:
-            if not 0 <= index < 2**32 or self._backend.id_to_token(index) is None:
-                raise DataError(f"{self.name} has no token of id {index}")
+            self.piece(index)
         return str(self._backend.decode(list(ids), skip_special_tokens=not special))
+
+    def piece(self, index: int) -> str:
+        """The vocabulary's own writing of a token.
+
+        Raises:
+            DataError: the id is not in the vocabulary.
+        """
+        found = self._backend.id_to_token(index) if 0 <= index < 2**32 else None
+        if found is None:
+            raise DataError(f"{self.name} has no token of id {index}")
+        return str(found)
 
     def id_of(self, piece: str) -> int | None:
         """The id of a token in the vocabulary's own writing; None if there is no such token."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -274,4 +274,5 @@ class Run:
 
 
 def _layer(index: int, scale: float, found: dict[str, Floats], keep: Collection[str]) -> Layer:
-    return Layer(index=index, scale=scale, **{n: a for n, a in found.items() if n in keep})
+    kept: dict[str, Any] = {name: array for name, array in found.items() if name in keep}
+    return Layer(index=index, scale=scale, **kept)

@@ -82,13 +82,10 @@ class Weights:
     def rows(self, *names: str, shape: tuple[int, int], index: Integers | slice) -> Floats:
         """Some rows of the first of these matrices that there is. Raises as `read`.
 
-        A reader that offers `rows(name, index)` converts no others: a table of embeddings may be
-        most of a checkpoint.
+        No others are converted: a table of embeddings may be most of a checkpoint.
         """
-        full = self.require(*names, shape=shape)
-        some = getattr(self._tensors, "rows", None)
-        found: Floats = some(full, index) if some else self._tensors.read(full)[index]
-        return found
+        places = range(*index.indices(shape[0])) if isinstance(index, slice) else index.tolist()
+        return self._tensors.read(self.require(*names, shape=shape), places)
 
 
 def _old_spelling(name: str) -> str:

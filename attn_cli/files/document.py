@@ -71,8 +71,8 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
         "text": inspection.text,
         "kind": inspection.kind,
         "dimensions": inspection.dimensions,
-        "query_tokens": [token._asdict() for token in inspection.query_tokens],
-        "key_tokens": None if same else [token._asdict() for token in inspection.key_tokens],
+        "query_tokens": [token_values(token) for token in inspection.query_tokens],
+        "key_tokens": None if same else [token_values(token) for token in inspection.key_tokens],
         "token_ids": inspection.token_ids,
         "key_text": inspection.key_text,
         "key_ids": inspection.key_ids,
@@ -84,6 +84,14 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
         "layers": [_values(layer) for layer in inspection.layers],
         "source": source,
     }
+
+
+def token_values(token: Token) -> dict[str, Any]:
+    """A token as plain values; the pieces only where it was folded from some."""
+    values = token._asdict()
+    if not token.pieces:
+        del values["pieces"]
+    return values
 
 
 def declared(kind: type) -> list[str]:
@@ -244,6 +252,10 @@ class _Reader:
             span=span,
             special=self.scalar(item.get("special", False), f"{place}.special", bool),
             word=None if word is None else self.scalar(word, f"{place}.word", int),
+            pieces=tuple(
+                self.scalar(piece, f"{place}.pieces", str)
+                for piece in self.items(item.get("pieces", []), f"{place}.pieces")
+            ),
         )
 
     def part(self, kind: type[T], value: Any, place: str) -> T:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.files.strict_json import parse
 from attn_cli.files.whole import read_whole
 from attn_cli.inspection import Vectors
+from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
