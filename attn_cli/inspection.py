@@ -108,6 +108,9 @@ class Layer(Frozen):
     lse: Floats | None = tensor(
         "n_head n_query", "log-sum-exp of each row of logits; null if wholly masked", infinite=True
     )
+    w_output: Floats | None = tensor(
+        "n_head d_value d_out", "each head's part of the output projection"
+    )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -25,9 +25,7 @@ from attn_cli.statistics import STATISTICS, TARGETS, Block, Rows, block_of, meas
 from attn_cli.torch_random import Generator
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from attn_cli.types import Floats, Integers
+    from attn_cli.types import Doubles, Floats, Integers
 
 SEED = 0
 _CELLS = 1 << 21  # weights of one layer that are measured at a time
@@ -82,16 +80,16 @@ class Profile:
 
     heads: tuple[Head, ...]
     n_texts: int
-    mean: NDArray[np.float64]  # (n_statistic, n_head)
-    std: NDArray[np.float64]  # (n_statistic, n_head), over texts; NaN where fewer than two have it
-    shuffled: NDArray[np.float64]  # (n_statistic, n_head): the mean of each head's shuffled rows
-    uniform: NDArray[np.float64]  # (n_statistic,): the mean of uniform rows
+    mean: Doubles  # (n_statistic, n_head)
+    std: Doubles  # (n_statistic, n_head), over texts; NaN where fewer than two have it
+    shuffled: Doubles  # (n_statistic, n_head): the mean of each head's shuffled rows
+    uniform: Doubles  # (n_statistic,): the mean of uniform rows
     texts: Integers  # (n_statistic,): how many texts have what it is about
-    chance_std: NDArray[np.float64]  # (n_target, n_head): of a mass, were each row shuffled anew
+    chance_std: Doubles  # (n_target, n_head): of a mass, were each row shuffled anew
 
-    def values(self, name: str) -> NDArray[np.float64]:
+    def values(self, name: str) -> Doubles:
         """(n_head,): one statistic of every head."""
-        found: NDArray[np.float64] = self.mean[_NAMES.index(name)]
+        found: Doubles = self.mean[_NAMES.index(name)]
         return found
 
     def chance(self, name: str) -> float:
@@ -99,7 +97,7 @@ class Profile:
         return float(self.uniform[_NAMES.index(name)])
 
     @cached_property
-    def lift(self) -> NDArray[np.float64]:
+    def lift(self) -> Doubles:
         """(n_target, n_head): how far each mass is from chance (0) to always (1); or below (< 0).
 
         (mean - uniform) / (1 - uniform), agreement corrected for chance as in Cohen 1960, eq. 1.
@@ -194,8 +192,8 @@ def worth_a_look(profile: Profile, n: int = 10) -> list[Finding]:
 def _clearest(profile: Profile, pattern: str) -> list[int]:
     """The heads of a pattern, the clearest first."""
     indices = [i for i, found in enumerate(profile.patterns) if found == pattern]
-    clear = profile.lift[TARGETS.index(pattern)] if pattern in TARGETS else -profile.values(
-        "relative"
+    clear = (
+        profile.lift[TARGETS.index(pattern)] if pattern in TARGETS else -profile.values("relative")
     )
     return sorted(indices, key=lambda i: -clear[i])
 
@@ -220,10 +218,10 @@ class _Total:
 
     def add(
         self,
-        mean: NDArray[np.float64],
-        shuffled: NDArray[np.float64],
-        uniform: NDArray[np.float64],
-        chance_variance: NDArray[np.float64],
+        mean: Doubles,
+        shuffled: Doubles,
+        uniform: Doubles,
+        chance_variance: Doubles,
     ) -> None:
         """Take in one text (Welford 1962, so that a small spread is not lost in a large sum)."""
         self.n_texts += 1
@@ -253,7 +251,7 @@ class _Total:
             )
 
 
-def _measure(inspection: Inspection, n_head: int) -> tuple[NDArray[np.float64], ...]:
+def _measure(inspection: Inspection, n_head: int) -> tuple[Doubles, ...]:
     """One text: mean and shuffled (n_statistic, n_head), uniform, and the variance of chance."""
     shape = (len(STATISTICS), n_head)
     mean, shuffled, uniform = _Mean(shape), _Mean(shape), _Mean((len(STATISTICS), 1))
@@ -285,12 +283,12 @@ class _Mean:
     def __init__(self, shape: tuple[int, int]) -> None:
         self.total, self.count = np.zeros(shape), np.zeros(shape)
 
-    def add(self, rows: NDArray[np.float64], heads: slice) -> None:
+    def add(self, rows: Doubles, heads: slice) -> None:
         there = ~np.isnan(rows)
         self.total[:, heads] += np.where(there, rows, 0).sum(axis=-1)
         self.count[:, heads] += there.sum(axis=-1)
 
-    def value(self) -> NDArray[np.float64]:
+    def value(self) -> Doubles:
         return self.total / np.where(self.count > 0, self.count, np.nan)
 
 

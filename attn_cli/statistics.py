@@ -25,7 +25,7 @@ from attn_cli.text import is_punctuation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from attn_cli.types import Booleans, Floats
+    from attn_cli.types import Booleans, Doubles, Floats
 
 Unit = Literal["bits", "keys", "tokens", "share"]  # a share is from 0 to 1
 
@@ -50,13 +50,13 @@ class Block:
     distance: Floats | None  # (n_row, n_key): how many tokens apart; None between two texts
 
     @cached_property
-    def n_allowed(self) -> NDArray[np.float64]:
+    def n_allowed(self) -> Doubles:
         """(n_row,): how many keys each query may look at; NaN where it has no choice."""
         count = self.allowed.sum(axis=-1, dtype=np.float64)
         return np.where(count > 1, count, np.nan)
 
     @cached_property
-    def n_target(self) -> NDArray[np.float64]:
+    def n_target(self) -> Doubles:
         """(n_target, n_row): how many keys of each pattern there are; NaN where there are none."""
         count = self.targets.sum(axis=-1, dtype=np.float64)
         return np.where((count > 0) & ~np.isnan(self.n_allowed), count, np.nan)
@@ -70,8 +70,8 @@ class Rows:
         weights: Floats,
         block: Block,
         *,
-        entropy: NDArray[np.float64] | None = None,
-        squares: NDArray[np.float64] | None = None,
+        entropy: Doubles | None = None,
+        squares: Doubles | None = None,
     ) -> None:
         self.weights = weights  # (n_head, n_row, n_key)
         self.block = block
@@ -80,17 +80,17 @@ class Rows:
         self.squares = _squares(weights) if squares is None else squares
 
     @cached_property
-    def masses(self) -> NDArray[np.float64]:
+    def masses(self) -> Doubles:
         """(n_target, n_head, n_row): the weight on the keys of each pattern; NaN without any."""
         by_row = self.block.targets.transpose(1, 2, 0).astype(np.float32)
         mass = (self.weights.transpose(1, 0, 2) @ by_row).transpose(2, 1, 0)
         return np.where(np.isnan(self.block.n_target)[:, None], np.nan, mass.astype(np.float64))
 
-    def mass(self, target: str) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = self.masses[TARGETS.index(target)]
+    def mass(self, target: str) -> Doubles:
+        result: Doubles = self.masses[TARGETS.index(target)]
         return result
 
-    def chance_variance(self) -> NDArray[np.float64]:
+    def chance_variance(self) -> Doubles:
         """(n_target, n_head, n_row): the variance of a mass were the row shuffled.
 
         A shuffled row puts on k of its n keys the sum of k weights drawn without replacement, whose
@@ -99,25 +99,27 @@ class Rows:
         """
         n, k = self.block.n_allowed, self.block.n_target[:, None]
         unevenness = np.maximum(n * self.squares - 1, 0)
-        variance: NDArray[np.float64] = k * (n - k) * unevenness / (n**2 * (n - 1))
+        variance: Doubles = k * (n - k) * unevenness / (n**2 * (n - 1))
         return variance
 
 
-def _entropy(weights: Floats) -> NDArray[np.float64]:
+def _entropy(weights: Floats) -> Doubles:
     """-Σ w log₂ w over the last axis, with 0 log 0 = 0."""
     # numpy has a vector instruction for log and none for log2. ln 2 is rounded as log rounds it, so
     # that halves and quarters give whole bits.
     logarithm = np.log(np.maximum(weights, np.finfo(np.float32).tiny))
     logarithm *= weights
-    return 0.0 - logarithm.sum(axis=-1, dtype=np.float64) / float(np.log(np.float32(2)))
+    total: Doubles = 0.0 - logarithm.sum(axis=-1, dtype=np.float64) / float(np.log(np.float32(2)))
+    return total
 
 
-def _squares(weights: Floats) -> NDArray[np.float64]:
+def _squares(weights: Floats) -> Doubles:
     """Σ w² over the last axis."""
-    return np.einsum("hik,hik->hi", weights, weights).astype(np.float64)
+    total: Doubles = np.einsum("hik,hik->hi", weights, weights).astype(np.float64)
+    return total
 
 
-def entropy(rows: Rows) -> NDArray[np.float64]:
+def entropy(rows: Rows) -> Doubles:
     """How undecided a row is, in bits.
 
     H_i = -Σ_j w_ij log2 w_ij. 0 where one key has all, log2 n_i where all keys have the same.
@@ -129,7 +131,7 @@ def entropy(rows: Rows) -> NDArray[np.float64]:
     return rows.entropy
 
 
-def relative(rows: Rows) -> NDArray[np.float64]:
+def relative(rows: Rows) -> Doubles:
     """Entropy as a share of the largest that the row could have.
 
     H_i / log2 n_i. Causal rows differ in length, and so in the entropy that they can have; this
@@ -140,7 +142,7 @@ def relative(rows: Rows) -> NDArray[np.float64]:
     return np.clip(rows.entropy / np.log2(rows.block.n_allowed), 0.0, 1.0)
 
 
-def largest(rows: Rows) -> NDArray[np.float64]:
+def largest(rows: Rows) -> Doubles:
     """The largest weight of a row.
 
     max_j w_ij. High in heads that are sure of one key, whichever it is.
@@ -148,10 +150,11 @@ def largest(rows: Rows) -> NDArray[np.float64]:
     Voita et al. 2019, "Analyzing multi-head self-attention", who call its average the confidence
     of a head (theirs leaves out the end-of-sentence token).
     """
-    return rows.weights.max(axis=-1).astype(np.float64)
+    share: Doubles = rows.weights.max(axis=-1).astype(np.float64)
+    return share
 
 
-def keys(rows: Rows) -> NDArray[np.float64]:
+def keys(rows: Rows) -> Doubles:
     """The effective number of keys: how many equal weights would be as undecided.
 
     2^H_i, from 1 to n_i.
@@ -161,7 +164,7 @@ def keys(rows: Rows) -> NDArray[np.float64]:
     return np.exp2(rows.entropy)
 
 
-def distance(rows: Rows) -> NDArray[np.float64]:
+def distance(rows: Rows) -> Doubles:
     """How far a row looks, in tokens.
 
     Σ_j w_ij |i - j|.
@@ -171,10 +174,11 @@ def distance(rows: Rows) -> NDArray[np.float64]:
     """
     if rows.block.distance is None:
         return np.full(rows.weights.shape[:2], np.nan)
-    return np.einsum("hik,ik->hi", rows.weights, rows.block.distance).astype(np.float64)
+    apart: Doubles = np.einsum("hik,ik->hi", rows.weights, rows.block.distance).astype(np.float64)
+    return apart
 
 
-def self_(rows: Rows) -> NDArray[np.float64]:
+def self_(rows: Rows) -> Doubles:
     """The weight on the query's own token.
 
     w_ii.
@@ -184,7 +188,7 @@ def self_(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("self")
 
 
-def previous(rows: Rows) -> NDArray[np.float64]:
+def previous(rows: Rows) -> Doubles:
     """The weight on the token before.
 
     w_i,i-1, over the queries that have one.
@@ -195,7 +199,7 @@ def previous(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("previous")
 
 
-def next_(rows: Rows) -> NDArray[np.float64]:
+def next_(rows: Rows) -> Doubles:
     """The weight on the token after; causal heads have none.
 
     w_i,i+1, over the queries that may look at one.
@@ -205,7 +209,7 @@ def next_(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("next")
 
 
-def first(rows: Rows) -> NDArray[np.float64]:
+def first(rows: Rows) -> Doubles:
     """The weight on the first token: the attention sink.
 
     w_i0. Large in many heads of most models whatever the token is; such a head is mostly idle.
@@ -216,7 +220,7 @@ def first(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("first")
 
 
-def special(rows: Rows) -> NDArray[np.float64]:
+def special(rows: Rows) -> Doubles:
     """The weight on the tokens that a tokenizer added, such as [CLS], [SEP] or <s>.
 
     Σ_j w_ij over the special keys j.
@@ -226,7 +230,7 @@ def special(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("special")
 
 
-def duplicate(rows: Rows) -> NDArray[np.float64]:
+def duplicate(rows: Rows) -> Doubles:
     """The weight on earlier copies of the query's own token.
 
     Σ_j w_ij over j < i with t_j = t_i, over the queries whose token came before. Tokens are the
@@ -237,7 +241,7 @@ def duplicate(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("duplicate")
 
 
-def induction(rows: Rows) -> NDArray[np.float64]:
+def induction(rows: Rows) -> Doubles:
     """The weight on the tokens that followed earlier copies of the query's own token.
 
     Σ_j w_ij over j < i with t_(j-1) = t_i, over the queries for which there is such a key. (After
@@ -249,7 +253,7 @@ def induction(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("induction")
 
 
-def punctuation(rows: Rows) -> NDArray[np.float64]:
+def punctuation(rows: Rows) -> Doubles:
     """The weight on punctuation.
 
     Σ_j w_ij over the keys that are of Unicode's category P throughout, special tokens not counted.
@@ -259,7 +263,7 @@ def punctuation(rows: Rows) -> NDArray[np.float64]:
     return rows.mass("punctuation")
 
 
-def sparsity(rows: Rows) -> NDArray[np.float64]:
+def sparsity(rows: Rows) -> Doubles:
     """How few keys share the weight, from 0 (all alike) to 1 (one has all).
 
     (√n_i - 1 / √(Σ_j w_ij²)) / (√n_i - 1).
@@ -270,10 +274,11 @@ def sparsity(rows: Rows) -> NDArray[np.float64]:
     root = np.sqrt(rows.block.n_allowed)
     with np.errstate(divide="ignore"):  # a row that may look at nothing
         value = (root - 1 / np.sqrt(rows.squares)) / (root - 1)
-    return np.clip(value, 0.0, 1.0)
+    share: Doubles = np.clip(value, 0.0, 1.0)
+    return share
 
 
-def similarity(rows: Rows) -> NDArray[np.float64]:
+def similarity(rows: Rows) -> Doubles:
     """How alike a head's rows are to those of the heads beside it in its layer.
 
     1 - JS(w_i, w'_i), averaged over the head before and the head after; JS is the Jensen-Shannon
@@ -301,7 +306,7 @@ class Statistic:
 
     name: str
     unit: Unit
-    of: Callable[[Rows], NDArray[np.float64]]  # (n_head, n_row); NaN where the row has none
+    of: Callable[[Rows], Doubles]  # (n_head, n_row); NaN where the row has none
 
     @property
     def explanation(self) -> str:
@@ -309,29 +314,27 @@ class Statistic:
         return getdoc(self.of) or ""
 
 
-STATISTICS = {
-    name: Statistic(name, unit, of)
-    for name, unit, of in (
-        ("entropy", "bits", entropy),
-        ("relative", "share", relative),
-        ("largest", "share", largest),
-        ("keys", "keys", keys),
-        ("distance", "tokens", distance),
-        ("self", "share", self_),
-        ("previous", "share", previous),
-        ("next", "share", next_),
-        ("first", "share", first),
-        ("special", "share", special),
-        ("duplicate", "share", duplicate),
-        ("induction", "share", induction),
-        ("punctuation", "share", punctuation),
-        ("sparsity", "share", sparsity),
-        ("similarity", "share", similarity),
-    )
-}
+_ALL: tuple[tuple[str, Unit, Callable[[Rows], Doubles]], ...] = (
+    ("entropy", "bits", entropy),
+    ("relative", "share", relative),
+    ("largest", "share", largest),
+    ("keys", "keys", keys),
+    ("distance", "tokens", distance),
+    ("self", "share", self_),
+    ("previous", "share", previous),
+    ("next", "share", next_),
+    ("first", "share", first),
+    ("special", "share", special),
+    ("duplicate", "share", duplicate),
+    ("induction", "share", induction),
+    ("punctuation", "share", punctuation),
+    ("sparsity", "share", sparsity),
+    ("similarity", "share", similarity),
+)
+STATISTICS = {name: Statistic(name, unit, of) for name, unit, of in _ALL}
 
 
-def measure(rows: Rows) -> NDArray[np.float64]:
+def measure(rows: Rows) -> Doubles:
     """Every statistic of every row: (n_statistic, n_head, n_row), NaN where there is none."""
     measured = np.stack([statistic.of(rows) for statistic in STATISTICS.values()])
     measured[:, :, np.isnan(rows.block.n_allowed)] = np.nan
