@@ -140,7 +140,7 @@ class _Reader:
 
     def _error(self, what: str, hint: str = "") -> UsageError:
         return UsageError(
-            f"--where `{self.condition}`: {what}",
+            f"--where `{self.condition[:60]}`: {what}",
             hint or "Write for instance: induction > 0.5 and layer >= 3.",
         )
 

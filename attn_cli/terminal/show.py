@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
@@ -52,7 +52,7 @@ def lines(
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
         yield []
-        yield from _table(table, screen, precision, style)
+        yield from drawn(table, screen, precision, style)
 
 
 def console_view(
@@ -86,16 +86,24 @@ def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     if source.seed is not None:
         facts.append(f"seed {source.seed}")
     yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
+    if source.settings.keys() & {"aggregate", "weigh"}:
+        from attn_cli.aggregation import notes
+
+        for note in notes(inspection):
+            yield from wrapped(note, screen)
 
 
 _KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
 
 
-def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> Iterator[Line]:
+def drawn(
+    table: Table, screen: Screen, precision: int = PRECISION, style: ShowStyle = "auto"
+) -> Iterator[Line]:
+    """One table with its title and legend, as numbers or as a map."""
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
-    yield from _title(table, screen)
+    yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
@@ -108,7 +116,8 @@ def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> It
     yield from _legend(table, screen, precision, as_map)
 
 
-def _title(table: Table, screen: Screen) -> Iterator[Line]:
+def title(table: Table, screen: Screen) -> Iterator[Line]:
+    """The name of a table, its shape and where it is from."""
     name = Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE)
     where = Segment(f"  {table.where}" if table.where else "", DIM)
     if name.cell_length + where.cell_length <= screen.width:
@@ -134,10 +143,15 @@ def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Itera
         note = f"{'size without sign' if plain else 'value'}, on this table's own scale"
     if table.allowed is not None and not table.allowed.all():
         note += f"; {MASKED} is masked"
+    yield scale_bar(table.scale, low, high, screen)
+    yield from wrapped(note, screen)
+
+
+def scale_bar(scale: Scale, low: str, high: str, screen: Screen) -> Line:
+    """The colours or shades of a scale between the numbers at its ends."""
     width = max(min(_LEGEND_WIDTH, screen.width - len(low) - len(high) - 2), 1)
     steps = [(2 * i + 1) * 128 // width for i in range(width)]
-    bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
-    if plain:
+    bar = [Segment(" ", cell_style(scale, step, screen.colors)) for step in steps]
+    if screen.colors == "none":
         bar = [Segment(screen.symbols(SHADES))]
-    yield [Segment(f"{low} "), *bar, Segment(f" {high}")]
-    yield from wrapped(note, screen)
+    return [Segment(f"{low} "), *bar, Segment(f" {high}")]
