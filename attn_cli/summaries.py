@@ -5,6 +5,7 @@ Like `tables`, it knows neither colour nor width.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from attn_cli.comparison import Comparison, HeadChange
 from attn_cli.inspection import Token
 from attn_cli.profile import MIXED, Head, Profile
 from attn_cli.statistics import STATISTICS
-from attn_cli.tables import Scale, Table, plain_labels, token_labels
+from attn_cli.tables import Scale, Table, plain_labels
 from attn_cli.text import label
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def unit(name: str) -> str:
 def change_grid(comparison: Comparison) -> Table:
     """The mean Jensen-Shannon distance of every head."""
     values = {Head(change.layer, change.head): change.js_mean for change in comparison.heads}
-    return grid_table("change", values)
+    return grid_table("change", values, end=max(values.values()))
 
 
 def change_table(changes: Sequence[HeadChange]) -> Table:
@@ -126,8 +127,8 @@ def change_table(changes: Sequence[HeadChange]) -> Table:
     return Table(
         name="changes",
         where="",
-        rows="heads, layer.head, those that changed most first",
-        columns="of weights: largest and mean difference; of rows: Jensen-Shannon distance",
+        rows="heads, layer.head",
+        columns="|B - A| of weights, Jensen-Shannon distance of rows",
         row_labels=[f"{change.layer}.{change.head}" for change in changes],
         column_labels=["largest", "mean", "JS mean", "JS max"],
         values=np.array([(c.largest, c.mean, c.js_mean, c.js_max) for c in changes]),
@@ -138,23 +139,44 @@ def difference_table(comparison: Comparison, layer: int, head: int) -> Table:
     """B - A of one head, over the queries of both and the keys of either."""
     values, allowed = comparison.difference(layer, head)
     a, b = comparison.a, comparison.b
-    keys = [
-        (a.key_tokens[i] if i is not None else b.key_tokens[j or 0]) for i, j in comparison.keys
-    ]
     signs = ["-" if j is None else "+" if i is None else "" for i, j in comparison.keys]
-    labels = (f"{sign}{text}" for sign, text in zip(signs, token_labels(keys), strict=True))
+    keys = [
+        (i, a.key_tokens[i]) if i is not None else (j or 0, b.key_tokens[j or 0])
+        for i, j in comparison.keys
+    ]
+    apart = ", numbered as in A; - in A alone, + in B alone" if any(signs) else ""
     return Table(
         name="B − A",
         where=f"layer {layer}, head {head}",
-        rows="queries, which look",
-        columns="keys, which are looked at" + ("; - in A alone, + in B alone" * any(signs)),
+        rows="queries of both, which look",
+        columns=f"keys, which are looked at{apart}",
         row_labels=plain_labels([a.query_tokens[i] for i, _ in comparison.matched]),
-        column_labels=list(labels),
+        column_labels=[f"{sign}{text}" for sign, text in zip(signs, _labels(keys), strict=True)],
         values=values,
         scale="signed",
         allowed=allowed,
         numbered=True,
     )
+
+
+def largest_change(comparison: Comparison) -> str:
+    """Where the largest difference is: the head, the query and the key."""
+    change = max(comparison.heads, key=lambda change: change.largest)
+    (query,) = _placed(comparison.a.query_tokens, [comparison.matched[change.query][0]])
+    i, j = comparison.keys[change.key]
+    side = comparison.b if i is None else comparison.a
+    (key,) = _placed(side.key_tokens, [i if i is not None else j or 0])
+    return f"layer {change.layer}, head {change.head}, from {query} to {key}"
+
+
+def _labels(tokens: Sequence[tuple[int, Token]]) -> list[str]:
+    """A label for each token; one that comes more than once carries the position given."""
+    labels = plain_labels([token for _, token in tokens])
+    times = Counter(labels)
+    return [
+        f"{text}@{position}" if times[text] > 1 else text
+        for text, (position, _) in zip(labels, tokens, strict=True)
+    ]
 
 
 def unmatched(comparison: Comparison) -> tuple[list[str], list[str]]:

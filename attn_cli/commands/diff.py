@@ -72,9 +72,7 @@ def diff(
     json: JsonOption = False,
     precision: Annotated[
         int | None,
-        option(
-            "--precision", panel=OUTPUT, metavar="N", help="Decimals: 4 in tables, all in JSON."
-        ),
+        option("--precision", panel=OUTPUT, metavar="N", help="Decimals: all in JSON."),
     ] = None,
     style: Annotated[
         StyleChoice,
@@ -113,7 +111,6 @@ def diff(
                 write_bytes(piece)
     else:
         from attn_cli.commands.output import screen
-        from attn_cli.tables import PRECISION
         from attn_cli.terminal import diff as view
         from attn_cli.terminal.render import render
 
@@ -125,7 +122,7 @@ def diff(
                 tolerance=tolerance,
                 chosen=_chosen(comparison, layer, head),
                 top=top,
-                precision=PRECISION if precision is None else precision,
+                precision=precision,
                 style=style,
             )
             write_text("\n" * bool(number) + render(drawn, on.colors))

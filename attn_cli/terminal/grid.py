@@ -49,7 +49,8 @@ def lines(
     indent = max(map(len, table.row_labels)) + 1
     form = _form(table, letters is not None, screen, screen.width - indent, precision)
     n_columns = table.values.shape[1]
-    per_block = max((screen.width - indent) // form.width, 1)
+    most = max((screen.width - indent) // form.width, 1)
+    per_block = -(-n_columns // -(-n_columns // most))  # blocks alike, not a last one of scraps
     for first in range(0, n_columns, per_block):
         columns = range(first, min(first + per_block, n_columns))
         if n_columns > per_block:
@@ -80,16 +81,17 @@ def _form(table: Table, lettered: bool, screen: Screen, room: int, precision: in
 
 
 def _header(columns: range, form: _Form) -> str:
-    """The number of every head; where there is no room for all, of every tenth."""
+    """The number of every head; where there is no room for all, of the first and every tenth."""
     most = len(str(columns[-1]))
     if form.width > most:
         after = " " if form.spaced else ""
         return "".join(f"{column:>{form.width - len(after)}}{after}" for column in columns)
     marks = [" "] * (len(columns) * form.width)
-    for column in columns:
+    for column in (columns.start, *range(-(-columns.start // 10) * 10, columns.stop, 10)):
         place, number = (column - columns.start) * form.width, str(column)
-        if column % 10 == 0 and place + len(number) <= len(marks):
-            marks[place : place + len(number)] = number
+        end = place + len(number)
+        if end <= len(marks) and marks[max(place - 1, 0) : end] in ([" "] * n for n in range(5)):
+            marks[place:end] = number
     return "".join(marks)
 
 
