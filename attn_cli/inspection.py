@@ -141,7 +141,6 @@ class Layer(Frozen):
     )
     w_output: Floats | None = tensor("n_head d_value d_out", "the output projection, head by head")
     b_output: Floats | None = tensor("d_out", "the output projection's bias")
-
     lse: Floats | None = tensor(
         "n_head n_query", "log-sum-exp of each row of logits; null if wholly masked", infinite=True
     )

@@ -76,6 +76,7 @@ class Table:
     allowed: Booleans | None = None  # (rows, columns); None: everywhere
     numbered: bool = False  # the rows are numbered, so their labels need no position of their own
     end: float = 1.0  # of a weight's scale, which starts at 0
+    bare: frozenset[int] = frozenset()  # columns that are not on the scale
 
     @property
     def shape(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
@@ -89,6 +89,11 @@ def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
         facts.append(f"seed {source.seed}")
     facts += _choices(inspection)
     yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
+    if source.settings.keys() & {"aggregate", "weigh"}:
+        from attn_cli.aggregation import notes
+
+        for note in notes(inspection):
+            yield from wrapped(note, screen)
 
 
 def _choices(inspection: Inspection) -> Iterator[str]:
@@ -115,7 +120,7 @@ def table_lines(
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
-    yield from _title(table, screen)
+    yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
@@ -128,7 +133,8 @@ def table_lines(
     yield from _legend(table, screen, precision, as_map)
 
 
-def _title(table: Table, screen: Screen) -> Iterator[Line]:
+def title(table: Table, screen: Screen) -> Iterator[Line]:
+    """The name of a table, its shape and where it is from."""
     name = Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE)
     where = Segment(f"  {table.where}" if table.where else "", DIM)
     if name.cell_length + where.cell_length <= screen.width:
@@ -158,10 +164,15 @@ def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Itera
         if blind:
             rows = ", ".join(map(str, blind[:5])) + (", …" if len(blind) > 5 else "")
             note += f"; row{'s' * (len(blind) > 1)} {rows} may look at nothing: all weights are 0"
+    yield scale_bar(table.scale, low, high, screen)
+    yield from wrapped(note, screen)
+
+
+def scale_bar(scale: Scale, low: str, high: str, screen: Screen) -> Line:
+    """The colours or shades of a scale between the numbers at its ends."""
     width = max(min(_LEGEND_WIDTH, screen.width - len(low) - len(high) - 2), 1)
     steps = [(2 * i + 1) * 128 // width for i in range(width)]
-    bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
-    if plain:
+    bar = [Segment(" ", cell_style(scale, step, screen.colors)) for step in steps]
+    if screen.colors == "none":
         bar = [Segment(screen.symbols(SHADES))]
-    yield [Segment(f"{low} "), *bar, Segment(f" {high}")]
-    yield from wrapped(note, screen)
+    return [Segment(f"{low} "), *bar, Segment(f" {high}")]
