@@ -79,7 +79,7 @@ def sink_mass(inspection: Inspection) -> tuple[str, Floats]:
     keys = inspection.key_tokens
     sinks = [place for place in range(len(keys)) if place not in set(_ordinary(keys))]
     rows = _ordinary(inspection.query_tokens) or list(range(len(inspection.query_tokens)))
-    name = ", ".join(dict.fromkeys(keys[place].text for place in sinks))
+    name = " and ".join(dict.fromkeys(keys[place].text for place in sinks))
     looking = (layer.weights[:, rows][:, :, sinks] for layer in inspection.layers)
     return name, np.stack([weights.sum(axis=2).mean(axis=1) for weights in looking])
 

@@ -224,6 +224,18 @@ class Inspection(Frozen):
         return self.mask.allowed if layer.allowed is None else layer.allowed
 
     @property
+    def n_kv_head(self) -> int | None:
+        """Key/value heads, from the keys or, where they were not kept, from the model's settings.
+
+        None where neither says.
+        """
+        key = self.layers[0].key if self.layers else None
+        if key is not None:
+            return len(key)
+        said = self.source.settings.get("n_kv_head")
+        return said if type(said) is int else None
+
+    @property
     def dimensions(self) -> dict[str, int]:
         """The size of every named dimension that this Inspection has."""
         bound = {"n_query": len(self.query_tokens), "n_key": len(self.key_tokens)}

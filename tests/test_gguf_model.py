@@ -114,7 +114,8 @@ def test_names_and_numbers_are_those_of_the_checkpoint(architecture: str, tmp_pa
     for name, array in arrays.items():
         assert checkpoint.tensors.shape(name) == array.shape
         np.testing.assert_array_equal(checkpoint.tensors.read(name), array, err_msg=name)
-        np.testing.assert_array_equal(checkpoint.tensors.read(name, [1, 0]), array[[1, 0]])
+        for index in (np.array([1, 0]), slice(1, 3)):
+            np.testing.assert_array_equal(checkpoint.tensors.rows(name, index), array[index])
     assert (checkpoint.name, checkpoint.dtype) == ("m", "float32")
     with pytest.raises(DataError, match="no tensor `x`"):
         checkpoint.tensors.read("x")
@@ -156,6 +157,15 @@ def test_the_configuration_is_in_the_words_of_config_json(tmp_path: Path) -> Non
         "mlp_bias": False,
         "hidden_act": "silu",
     }
+
+
+def test_the_tokens_that_begin_and_end_a_text_are_known(tmp_path: Path) -> None:
+    def change(writer: gguf.GGUFWriter) -> None:
+        writer.add_bos_token_id(3)
+        writer.add_eos_token_id(4)
+
+    config = configured(tmp_path, "llama", change)
+    assert (config["bos_token_id"], config["eos_token_id"]) == (3, 4)
 
 
 def configured(

@@ -113,11 +113,14 @@ def test_rows_are_the_same_rows(tmp_path: Path) -> None:
     ours = Safetensors([path])
     for name in arrays:
         for rows in ([0], [8, 3, 3], []):
-            np.testing.assert_array_equal(ours.read(name, rows), ours.read(name)[rows])
+            index = np.array(rows, np.int64)
+            np.testing.assert_array_equal(ours.rows(name, index), ours.read(name)[index])
+        for some in (slice(0, 4), slice(7, 99), slice(None), slice(5, 5), slice(1, 8, 3)):
+            np.testing.assert_array_equal(ours.rows(name, some), ours.read(name)[some])
         with pytest.raises(DataError, match="has 9 rows: there is no row 9"):
-            ours.read(name, [0, 9])
+            ours.rows(name, np.array([0, 9]))
         with pytest.raises(DataError, match="no row -1"):
-            ours.read(name, [-1])
+            ours.rows(name, np.array([-1]))
 
 
 def test_most_of_the_bytes_name_the_type(tmp_path: Path) -> None:

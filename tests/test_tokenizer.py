@@ -312,6 +312,39 @@ def test_a_panic_in_the_package_is_an_error_of_ours(monkeypatch: pytest.MonkeyPa
         broken.encode("x")
 
 
+def special_changed(change: dict[str, Any]) -> bytes:
+    document = json.loads((REFERENCE / "bert.json").read_text())
+    document["post_processor"]["special_tokens"] = change
+    return json.dumps(document).encode()
+
+
+CLS = {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}
+SEP = {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}
+
+
+def test_special_tokens_that_are_missing_are_refused_without_a_panic_on_the_screen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert Tokenizer(special_changed({"[CLS]": CLS, "[SEP]": SEP}), "x").encode("the").ids[0] == 2
+    with pytest.raises(DataError, match="x describes no tokenizer that can be used"):
+        Tokenizer(special_changed({"[CLS]": CLS}), "x")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_vocabulary_without_a_token_for_the_unknown_is_used_all_the_same() -> None:
+    words = {"type": "WordLevel", "vocab": {"the": 0}, "unk_token": "[UNK]"}
+    known = Tokenizer(json.dumps({"version": "1.0", "model": words}).encode(), "x")
+    assert known.encode("the").ids == (0,)
+    with pytest.raises(DataError, match="x cannot encode the text"):
+        known.encode("dog")
+
+
+def test_special_tokens_without_an_id_are_refused() -> None:
+    broken = Tokenizer(special_changed({"[CLS]": CLS, "[SEP]": {**SEP, "ids": []}}), "x")
+    with pytest.raises(DataError, match="special tokens without an id"):
+        broken.encode("the")
+
+
 def test_combining_marks_survive() -> None:
     text = unicodedata.normalize("NFD", "é")
     assert tokenizer("gpt2").decode(tokenizer("gpt2").encode(text).ids) == text

@@ -5,7 +5,6 @@ Packed types, whose numbers share a scale, are in `quantised`. It opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from attn_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Floats, Integers
 
 # By the names that safetensors gives them; all are little-endian on disk.
 _STORED = {
@@ -39,21 +38,25 @@ def is_convertible(dtype: str) -> bool:
 
 
 def take_rows(
-    data: memoryview, shape: tuple[int, ...], rows: Sequence[int], what: str
+    data: memoryview, shape: tuple[int, ...], index: Integers | slice, what: str
 ) -> tuple[memoryview, tuple[int, ...]]:
-    """Of a tensor's bytes those of some rows, in their order, and the shape that these have.
+    """Of a tensor's bytes those of some rows, and the shape that these have.
 
     Raises:
         DataError: the tensor has no rows, or not that many; the message names `what`.
     """
     n_rows = shape[0] if shape else 0
-    wrong = next((row for row in rows if not 0 <= row < n_rows), None)
-    if wrong is not None:
-        raise DataError(f"{what} has {n_rows} rows: there is no row {wrong}")
-    if not rows or not len(data):
-        return memoryview(b""), (len(rows), *shape[1:])
-    taken = np.frombuffer(data, np.uint8).reshape(n_rows, -1)[list(rows)]
-    return taken.reshape(-1).data, (len(rows), *shape[1:])
+    places = np.arange(n_rows)[index] if isinstance(index, slice) else np.asarray(index, np.int64)
+    wrong = places[(places < 0) | (places >= n_rows)]
+    if len(wrong):
+        raise DataError(f"{what} has {n_rows} rows: there is no row {wrong[0]}")
+    if not len(places) or not len(data):
+        return memoryview(b""), (len(places), *shape[1:])
+    width = len(data) // n_rows
+    if isinstance(index, slice) and index.step in (None, 1):
+        return data[places[0] * width : (places[-1] + 1) * width], (len(places), *shape[1:])
+    taken = np.frombuffer(data, np.uint8).reshape(n_rows, -1)[places]
+    return taken.reshape(-1).data, (len(places), *shape[1:])
 
 
 def to_float32(data: memoryview, dtype: str, what: str) -> Floats:

@@ -14,7 +14,6 @@ import os
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -23,7 +22,7 @@ from attn_cli.checkpoints.mapped import MappedFile, opened
 from attn_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Floats, Integers
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -105,23 +104,24 @@ class GgufFile:
             sizes[entry.type.name] += entry.end - entry.start
         return sizes.most_common(1)[0][0] if sizes else "F32"
 
-    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+    def read(self, name: str, index: Integers | slice | None = None) -> Floats:
         """A tensor as float32: a read-only view of the map where it is stored so, else unpacked.
 
         Args:
             name: of the tensor.
-            rows: only these, along the first axis, in this order; None: all.
+            index: numbers of rows, along the first axis, which alone are unpacked; None: all.
 
         Raises:
-            DataError: there is no such tensor, or the file has shrunk.
+            DataError: there is no such tensor or row, or the file has shrunk.
+            UsageError: it would not fit into memory.
         """
         from attn_cli.checkpoints.conversion import is_convertible, take_rows, to_float32
         from attn_cli.checkpoints.quantised import unpack
 
         data, what = self.bytes_of(name), f"{self.path}: tensor `{name}`"
         kind, shape = self.entries[name].type, self.entries[name].shape
-        if rows is not None:
-            data, shape = take_rows(data, shape, rows, what)
+        if index is not None:
+            data, shape = take_rows(data, shape, index, what)
         if kind.name != "F32":
             memory.require(4 * math.prod(shape), what, "Use a smaller model.")
         if is_convertible(kind.name):

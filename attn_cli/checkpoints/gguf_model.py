@@ -14,7 +14,7 @@ import math
 import re
 import struct
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,13 +25,14 @@ from attn_cli.errors import DataError
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.tokenizer import Tokenizer
-    from attn_cli.types import Floats
+    from attn_cli.types import Floats, Integers
 
 _TOP = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
     "output": "lm_head",
 }
+_TABLES = ("model.embed_tokens.weight", "lm_head.weight")
 _LAYER = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -109,16 +110,21 @@ class GgufTensors:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._file.entries[self._place(name)].shape
 
-    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
-        """A tensor as float32, or only some of its rows; see `GgufFile.read`."""
-        place = self._place(name)
+    def read(self, name: str) -> Floats:
+        """A tensor as float32; see `GgufFile.read`."""
+        found = self._file.read(self._place(name))
         module = re.sub(r"^model\.layers\.\d+\.|\.(weight|bias)$", "", name)
         if self._family.interleaved and module in self._heads:
-            halves = self._in_halves(self._file.read(place), self._heads[module], name)
-            return halves if rows is None else halves[list(rows)]
-        found = self._file.read(place, rows)
+            return self._in_halves(found, self._heads[module], name)
         if self._family.norm_shift and name.endswith("norm.weight"):
             return self._unshifted(found)
+        return found
+
+    def rows(self, name: str, index: Integers | slice) -> Floats:
+        """Some rows of a tensor, of a table of embeddings unpacking no others."""
+        if name in _TABLES:
+            return self._file.read(self._place(name), index)
+        found: Floats = self.read(name)[index]
         return found
 
     def _unshifted(self, weight: Floats) -> Floats:
@@ -273,8 +279,11 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
 def _peculiar(
     file: GgufFile, metadata: _Metadata, architecture: str, config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What only some families' `config.json` say, from their sizes."""
+    """What is not in every `config.json`."""
     found: dict[str, Any] = {}
+    for key in ("bos_token_id", "eos_token_id"):
+        if type(file.metadata.get(f"tokenizer.ggml.{key}")) is int:
+            found[key] = file.metadata[f"tokenizer.ggml.{key}"]
     n_layer, every = config["num_hidden_layers"], FAMILIES[architecture].full_every
     width = config["hidden_size"] / config["num_attention_heads"]
     if n_layer > _MAX_LAYERS:

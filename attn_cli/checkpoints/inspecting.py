@@ -213,6 +213,7 @@ class Model:
             model=checkpoint.name,
             architecture=str(checkpoint.config.get("model_type")),
             dtype=checkpoint.dtype,
+            settings={"n_kv_head": self.architecture.n_kv_head},
             file_hash=checkpoint.file_hash,
             version=__version__,
         )

@@ -21,7 +21,7 @@ from attn_cli.errors import DataError
 from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Floats, Integers
 
 # The format allows 100 MB; a header of 25 MB has 200,000 tensors, and is parsed within a second.
 _MAX_HEADER = 25_000_000
@@ -61,15 +61,15 @@ class SafetensorsFile:
         self.header = _read_header(path, self.size)
         self.entries = _entries(self.header, path, self.size)
 
-    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+    def read(self, name: str, index: Integers | slice | None = None) -> Floats:
         """A tensor as float32: a read-only view of the map where it is stored so and aligned.
 
         Args:
             name: of the tensor.
-            rows: only these, along the first axis, in this order; None: all.
+            index: numbers of rows, along the first axis, which alone are converted; None: all.
 
         Raises:
-            DataError: it is of a type that is not read, or the file has shrunk.
+            DataError: it is of a type that is not read, has no such row, or the file has shrunk.
             UsageError: it would not fit into memory.
         """
         from attn_cli.checkpoints.conversion import is_convertible, take_rows, to_float32
@@ -82,8 +82,8 @@ class SafetensorsFile:
                 "Convert the checkpoint to F32, F16 or BF16.",
             )
         data = self._file.view(start, end - start, what)
-        if rows is not None:
-            data, shape = take_rows(data, shape, rows, what)
+        if index is not None:
+            data, shape = take_rows(data, shape, index, what)
         if dtype != "F32":
             memory.require(4 * math.prod(shape), what, "Use a smaller model.")
         return to_float32(data, dtype, what).reshape(shape)
@@ -122,9 +122,13 @@ class Safetensors:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._home(name).entries[name].shape
 
-    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
-        """A tensor as float32, or only some of its rows; see `SafetensorsFile.read`."""
-        return self._home(name).read(name, rows)
+    def read(self, name: str) -> Floats:
+        """A tensor as float32; see `SafetensorsFile.read`."""
+        return self._home(name).read(name)
+
+    def rows(self, name: str, index: Integers | slice) -> Floats:
+        """Some rows of a tensor, converting no others; `index` are their numbers, none negative."""
+        return self._home(name).read(name, index)
 
     def _home(self, name: str) -> SafetensorsFile:
         if name not in self._homes:

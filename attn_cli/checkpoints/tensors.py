@@ -5,7 +5,7 @@ It reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,6 +23,6 @@ class Tensors(Protocol):
         """A tensor's shape, without reading it."""
         ...
 
-    def read(self, name: str, rows: Sequence[int] | None = None) -> Floats:
-        """A tensor, or some of its rows, as float32; it may be a read-only view of the file."""
+    def read(self, name: str) -> Floats:
+        """A tensor as float32; it may be a read-only view of the file."""
         ...

@@ -6,8 +6,10 @@ tokenizer comes out of a GGUF file is in `gguf_tokenizer`.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -51,11 +53,18 @@ class Tokenizer:
                 "Install it with: pip install 'attn-cli[models]'",
             ) from None
         self.name = name
-        self._backend: Any = _guarded(
-            lambda: Backend.from_buffer(data), f"{name} describes no tokenizer that can be used"
-        )
-        self._backend.no_padding()
-        self._backend.no_truncation()
+
+        def build() -> Any:
+            backend = Backend.from_buffer(data)
+            backend.no_padding()
+            backend.no_truncation()
+            with suppress(Exception):  # a panic over parts that contradict each other is none
+                backend.encode("x", "x")
+            return backend
+
+        with _hushed():
+            complaint = f"{name} describes no tokenizer that can be used"
+            self._backend: Any = _guarded(build, complaint)
 
     @property
     def n_vocab(self) -> int:
@@ -88,13 +97,17 @@ class Tokenizer:
         texts = [text] if pair is None else [text, pair]
         for one in texts:
             require_unicode(one)
+        complaint = f"{self.name} cannot encode the text"
         if most is not None:
-            self._backend.enable_truncation(most)
-        encoding = _guarded(
-            lambda: self._backend.encode(text, pair, add_special_tokens=special),
-            f"{self.name} cannot encode the text",
-        )
-        self._backend.no_truncation()
+            _guarded(lambda: self._backend.enable_truncation(most), complaint)
+        try:
+            encoding = _guarded(
+                lambda: self._backend.encode(text, pair, add_special_tokens=special), complaint
+            )
+        finally:
+            self._backend.no_truncation()
+        if len(encoding.ids) != len(encoding.tokens):
+            raise DataError(f"{self.name} has special tokens without an id, or of several")
         if not encoding.ids:
             raise DataError("the text gives no tokens", "Give at least one word.")
         if n_rows is not None:
@@ -266,6 +279,23 @@ def _from_metaspace(piece: str) -> str:
         except ValueError:
             return piece
     return piece.replace("▁", " ")
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing comes out of standard error: a panic is printed there before it can be caught."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # closed already
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _guarded(call: Callable[[], _Result], complaint: str) -> _Result:

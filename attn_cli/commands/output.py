@@ -1,6 +1,7 @@
 """Output: Inspections to standard output or a file, as the shared options ask."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
     from attn_cli.terminal.styles import ColorDepth, Screen
 
+
+MOST_TABLES = 8  # heads; of more an overview is shown
 
 FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
 StyleChoice = Literal["auto", "numbers", "map"]
@@ -109,15 +112,22 @@ class Output(Group):
             raise UsageError("--show names no part", f"Use: {', '.join(SHOWABLE)}, all.")
         return SHOWABLE if "all" in names else tuple(names)
 
-    def deliver(self, inspections: "Iterable[Inspection]", *, many: bool) -> None:
-        """Write every Inspection; to a stream, each one as soon as it is there."""
+    def deliver(
+        self, inspections: "Iterable[Inspection]", *, many: bool, some: bool = False
+    ) -> None:
+        """Write every Inspection; to a stream, each one as soon as it is there.
+
+        Args:
+            many: there may be several, so that JSON is JSON Lines.
+            some: heads were chosen, so that each of them is shown.
+        """
         name = self._name(many)
         if self.out is not None:
             from attn_cli.files.whole import write_whole
 
             write_whole(self.out, self._pieces(inspections, name))
         elif name == "table":
-            self._draw(inspections)
+            self._draw(inspections, some)
         else:
             self._stream(inspections, name)
 
@@ -192,7 +202,7 @@ class Output(Group):
         for inspection in inspections:
             write_bytes(b"".join(self._pieces([inspection], name)))
 
-    def _draw(self, inspections: "Iterable[Inspection]") -> None:
+    def _draw(self, inspections: "Iterable[Inspection]", some: bool) -> None:
         from attn_cli.tables import PRECISION, SHOWN
         from attn_cli.terminal import show
         from attn_cli.terminal.render import render
@@ -200,6 +210,12 @@ class Output(Group):
         precision = PRECISION if self.precision is None else self.precision
         on = screen(self.color)
         for index, inspection in enumerate(inspections):
+            if self.names is None and not some and _has_many_heads(inspection):
+                from attn_cli.terminal import overview
+
+                drawn = overview.lines(inspection, on, _command_line())
+                write_text(("\n" if index else "") + render(drawn, on.colors))
+                continue
             drawn = show.lines(
                 inspection,
                 on,
@@ -207,8 +223,19 @@ class Output(Group):
                 precision=precision,
                 style=self.style,
                 own_scale=self.own_scale,
+                strongest=some,
             )
             write_text(("\n" if index else "") + render(drawn, on.colors))
+
+
+def _has_many_heads(inspection: "Inspection") -> bool:
+    """Whether an overview says more than a table of each head."""
+    return sum(len(layer.weights) for layer in inspection.layers) > MOST_TABLES
+
+
+def _command_line() -> str:
+    """What was typed, for a hint on how to go on."""
+    return shlex.join(("attn", *sys.argv[1:]))
 
 
 def screen(color: ColorChoice) -> "Screen":

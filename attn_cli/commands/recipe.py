@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import INPUT, FileOption, Group, Words, option
+from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
@@ -211,6 +212,22 @@ RecipeOption = Annotated[RecipeChoice, option("--recipe", panel=RECIPE, help="Wh
 LinesOption = Annotated[
     bool, option("--lines", panel=INPUT, help="Each line is a text of its own.")
 ]
+
+
+def require_none(recipe: str, words: Words, sources: Sources, choices: Choices) -> None:
+    """Refuse the tutorial's options beside a real model.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    given = [name for name, value in vars(choices).items() if value is not None]
+    given += [name for name in ("vocab", "cross", "embeddings") if getattr(sources, name)]
+    given += [name for name in ("lowercase", "unk") if getattr(words, name)]
+    given += ["split"] if words.split != "words" else []
+    given += ["recipe"] if recipe != "article" else []
+    if given:
+        name = given[0].replace("_", "-")
+        raise UsageError(f"--{name} is the tutorial's: a model has its own", "Leave it out.")
 
 
 def has_vectors(recipe: str, sources: Sources) -> bool:

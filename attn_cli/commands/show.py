@@ -8,6 +8,7 @@ import typer
 from attn_cli.commands import inputs, sources
 from attn_cli.commands.options import Group, grouped, option, require_other_file
 from attn_cli.commands.output import Output
+from attn_cli.commands.selected import Selected
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
@@ -66,6 +67,7 @@ class Across(Group):
 def show(
     ctx: typer.Context,
     across: Across,
+    selected: Selected,
     output: Output,
     file: Annotated[
         str | None,
@@ -78,5 +80,6 @@ def show(
     """Show what was inspected before, or turn it into another format."""
     inputs.require_one_source(ctx, None, file)
     require_other_file(output.out, file or "-")
-    output.deliver(across.of(sources.inspections(file)), many=True)
+    found = across.of(selected.of(sources.inspections(file)))
+    output.deliver(found, many=True, some=selected.some)
     return 0

@@ -18,6 +18,7 @@ from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line, wrapped
+from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def lines(
     precision: int = PRECISION,
     style: ShowStyle = "auto",
     own_scale: bool = False,
+    strongest: bool = False,
 ) -> Iterator[Line]:
     """Everything asked for, as lines of Segments no wider than the screen.
 
@@ -47,6 +49,7 @@ def lines(
         style: `numbers` or `map` for every matrix; `auto` takes a map where the numbers would
             need many blocks of columns.
         own_scale: colour weights from 0 to the table's largest instead of from 0 to 1.
+        strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
     for table in tables(inspection, names):
@@ -54,6 +57,9 @@ def lines(
             table = replace(table, end=table.largest)
         yield []
         yield from table_lines(table, screen, precision, style)
+        if strongest and table.name == "weights":
+            yield []
+            yield from strongest_lines(table, screen, precision)
 
 
 def console_view(
@@ -99,7 +105,9 @@ def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
 def _choices(inspection: Inspection) -> Iterator[str]:
     """What is not as in the plainest attention: heads, mask, positions, scores."""
     sizes, settings = inspection.dimensions, inspection.source.settings
-    n_head, n_kv_head = sizes.get("n_head", 1), sizes.get("n_kv_head")
+    n_layer, n_head, n_kv_head = sizes["n_layer"], sizes.get("n_head", 1), inspection.n_kv_head
+    if n_layer > 1:
+        yield f"{n_layer} layers"
     if n_head > 1:
         shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
         yield f"{n_head} heads{shared}"
