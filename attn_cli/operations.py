@@ -219,7 +219,8 @@ def rotary_frequencies(d_rotary: int, base: float = 10_000.0) -> Floats:
         (⌈d_rotary / 2⌉,) float32, from 1 down.
     """
     exponents = np.arange(0, d_rotary, 2, dtype=np.float32) / np.float32(d_rotary)
-    powers = np.power(np.float64(base), exponents.astype(np.float64)).astype(np.float32)
+    with np.errstate(over="ignore"):  # one turn in ∞ positions is the 0 that it should be
+        powers = np.power(np.float64(base), exponents.astype(np.float64)).astype(np.float32)
     frequencies: Floats = np.float32(1) / powers
     return frequencies
 

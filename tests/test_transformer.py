@@ -380,3 +380,17 @@ def test_an_encoder_predicts_nothing() -> None:
         network.next_logits(Run(network, ids).finish())
     with pytest.raises(DataError, match="looks both ways"):
         next(generate(network, ids, 1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt-neox"])
+def test_damaged_numbers_are_named(name: str, value: float) -> None:
+    config, tensors, expected = checkpoint(name)
+    victim = next(
+        n
+        for n in tensors.names()
+        if ".1." in n and n.endswith(("query.weight", "q_proj.weight", "query_key_value.weight"))
+    )
+    damaged = Arrays({**tensors.arrays, victim: np.full(tensors.shape(victim), value, np.float32)})
+    with pytest.raises(DataError, match="layer 1 of the model gives numbers that are not finite"):
+        differences(config, damaged, expected)
