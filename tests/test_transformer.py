@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from model_cases import Arrays, differences, read_safetensors
 
+from attn_cli import threads
+from attn_cli.attention import attend
+from attn_cli.checkpoints import heads, parts
 from attn_cli.checkpoints.architecture import architecture
 from attn_cli.checkpoints.generation import generate
 from attn_cli.checkpoints.transformer import ARRAYS, Cache, Run, Transformer
@@ -255,9 +258,9 @@ def test_output_projection_sums_over_heads(name: str) -> None:
         projection = network.output_projection(own.index)
         arch = network.architecture
         assert projection.shape == (arch.n_head, arch.d_head, arch.d_model)
-        parts = network.parts(arch.layers[own.index].prefix)
-        output = parts.output(own.context)
-        none = parts.output(np.zeros_like(own.context))  # the bias, if there is one
+        layer = network.parts(arch.layers[own.index].prefix)
+        output = layer.output(own.context)
+        none = layer.output(np.zeros_like(own.context))  # the bias, if there is one
         assert np.abs((own.context @ projection).sum(axis=0) + none - output).max() < 1e-5
 
 
@@ -394,3 +397,24 @@ def test_damaged_numbers_are_named(name: str, value: float) -> None:
     damaged = Arrays({**tensors.arrays, victim: np.full(tensors.shape(victim), value, np.float32)})
     with pytest.raises(DataError, match="layer 1 of the model gives numbers that are not finite"):
         differences(config, damaged, expected)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "gpt-neox", "phi3", "gemma3", "mpnet", "t5"])
+def test_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few tokens and one head at a time, on several threads: as all together."""
+    config, tensors, expected = checkpoint(name)
+    monkeypatch.setattr(parts, "_LARGE", 0)
+    monkeypatch.setattr(parts, "_BLOCK", 5)
+    monkeypatch.setattr(heads, "_BLOCK", 1)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+    found = differences(config, tensors, expected)
+    assert found["weights"] < NEAR, found
+    network, ids = model(name)
+    if network.architecture.encoder is None:
+        for own, _ in Run(network, ids).layers():
+            whole = attend(
+                own.query, own.key, own.value, scale=own.scale, softcap=network.architecture.softcap
+            )
+            assert np.abs(own.scores - whole.scores).max() < 1e-5
+            assert own.context.shape == whole.context.shape
+            assert own.lse.shape == whole.lse.shape
