@@ -21,7 +21,11 @@ from attn_cli.checkpoints.parts import Parts, quiet
 from attn_cli.checkpoints.weights import Weights
 from attn_cli.errors import DataError
 from attn_cli.inspection import Layer
-from attn_cli.operations import rotary_angles, rotate, softcap_logits
+from attn_cli.operations import softcap_logits
+from attn_cli.positions import (
+    rotary_angles,
+    rotate,
+)
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.rotary import Rotary
