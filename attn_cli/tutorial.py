@@ -20,7 +20,7 @@ from attn_cli.attention import attend
 from attn_cli.draws import Weights, draw_weights, dropout_factors
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
-from attn_cli.operations import (
+from attn_cli.positions import (
     alibi_slopes,
     rotary_angles,
     rotary_frequencies,

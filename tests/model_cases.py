@@ -435,6 +435,9 @@ class Arrays:
     def read(self, name: str) -> np.ndarray:
         return self.arrays[name]
 
+    def rows(self, name: str, index: np.ndarray | slice) -> np.ndarray:
+        return self.arrays[name][index]
+
 
 def read_safetensors(path: Path) -> Arrays:
     """The tensors of a small file, float32, read by the format's description alone."""

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from model_cases import Arrays, differences, read_safetensors
 
+from attn_cli import threads
+from attn_cli.attention import attend
+from attn_cli.checkpoints import heads, parts
 from attn_cli.checkpoints.architecture import architecture
 from attn_cli.checkpoints.generation import generate
 from attn_cli.checkpoints.transformer import ARRAYS, Cache, Run, Transformer
@@ -255,9 +258,9 @@ def test_output_projection_sums_over_heads(name: str) -> None:
         projection = network.output_projection(own.index)
         arch = network.architecture
         assert projection.shape == (arch.n_head, arch.d_head, arch.d_model)
-        parts = network.parts(arch.layers[own.index].prefix)
-        output = parts.output(own.context)
-        none = parts.output(np.zeros_like(own.context))  # the bias, if there is one
+        layer = network.parts(arch.layers[own.index].prefix)
+        output = layer.output(own.context)
+        none = layer.output(np.zeros_like(own.context))  # the bias, if there is one
         assert np.abs((own.context @ projection).sum(axis=0) + none - output).max() < 1e-5
 
 
@@ -322,7 +325,7 @@ def test_gamma_and_beta_are_found() -> None:
     assert differences(config, Arrays(renamed), expected)["weights"] < NEAR
 
 
-def test_rows_are_used_where_a_reader_has_them() -> None:
+def test_only_some_rows_of_a_table_are_read() -> None:
     """A table of embeddings is not converted whole for a few of its rows."""
     config, tensors, expected = checkpoint("gpt2")
 
@@ -331,9 +334,6 @@ def test_rows_are_used_where_a_reader_has_them() -> None:
             assert "wte" not in name
             assert "wpe" not in name
             return self.arrays[name]
-
-        def rows(self, name: str, index: Any) -> np.ndarray:
-            return self.arrays[name][index]
 
     assert differences(config, Rows(tensors.arrays), expected)["weights"] < NEAR
 
@@ -380,3 +380,38 @@ def test_an_encoder_predicts_nothing() -> None:
         network.next_logits(Run(network, ids).finish())
     with pytest.raises(DataError, match="looks both ways"):
         next(generate(network, ids, 1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt-neox"])
+def test_damaged_numbers_are_named(name: str, value: float) -> None:
+    config, tensors, expected = checkpoint(name)
+    victim = next(
+        n
+        for n in tensors.names()
+        if ".1." in n and n.endswith(("query.weight", "q_proj.weight", "query_key_value.weight"))
+    )
+    damaged = Arrays({**tensors.arrays, victim: np.full(tensors.shape(victim), value, np.float32)})
+    with pytest.raises(DataError, match="layer 1 of the model gives numbers that are not finite"):
+        differences(config, damaged, expected)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "gpt-neox", "phi3", "gemma3", "mpnet", "t5"])
+def test_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few tokens and one head at a time, on several threads: as all together."""
+    config, tensors, expected = checkpoint(name)
+    monkeypatch.setattr(parts, "_LARGE", 0)
+    monkeypatch.setattr(parts, "_BLOCK", 5)
+    monkeypatch.setattr(heads, "_BLOCK", 1)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+    found = differences(config, tensors, expected)
+    assert found["weights"] < NEAR, found
+    network, ids = model(name)
+    if network.architecture.encoder is None:
+        for own, _ in Run(network, ids).layers():
+            whole = attend(
+                own.query, own.key, own.value, scale=own.scale, softcap=network.architecture.softcap
+            )
+            assert np.abs(own.scores - whole.scores).max() < 1e-5
+            assert own.context.shape == whole.context.shape
+            assert own.lse.shape == whole.lse.shape

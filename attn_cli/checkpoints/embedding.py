@@ -13,7 +13,12 @@ from attn_cli.checkpoints.architecture import Architecture, Positions
 from attn_cli.checkpoints.parts import Parts
 from attn_cli.checkpoints.weights import Weights
 from attn_cli.errors import DataError
-from attn_cli.operations import alibi_slopes, relative_buckets
+from attn_cli.positions import (
+    alibi_slopes,
+    key_distances,
+    relative_buckets,
+    spread_by_distance,
+)
 
 if TYPE_CHECKING:
     from attn_cli.types import Floats, Integers
@@ -58,9 +63,10 @@ def position_bias(arch: Architecture, weights: Weights, n_query: int, n_key: int
     """What the distance of query and key adds to the logits: (n_head, n_query, n_key), or None."""
     if arch.relative is None and not arch.family.alibi:
         return None
-    distances = np.arange(n_key) - np.arange(n_key - n_query, n_key)[:, None]
-    if arch.relative is None:  # Press et al. 2022, equation 3
-        return alibi_slopes(arch.n_head)[:, None, None] * distances.astype(np.float32)
+    distances = key_distances(n_key)
+    if arch.relative is None:  # Press et al. 2022, section 3
+        slopes = alibi_slopes(arch.n_head)[:, None]
+        return spread_by_distance(slopes * distances.astype(np.float32), n_query)
     relative = arch.relative
     name = f"{arch.names['relative']}.weight"
     table = weights.read(name, shape=(relative.n_row, arch.n_head))
@@ -70,7 +76,7 @@ def position_bias(arch: Architecture, weights: Weights, n_query: int, n_key: int
         max_distance=relative.max_distance,
         both_sides=relative.both_sides,
     )
-    return np.ascontiguousarray(table.T)[:, buckets]
+    return spread_by_distance(np.ascontiguousarray(table[buckets].T), n_query)
 
 
 def _rows(

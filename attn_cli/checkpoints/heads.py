@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attn_cli.attention import Attention, attend
+from attn_cli.checkpoints.parts import quiet
 from attn_cli.threads import each
 
 if TYPE_CHECKING:
@@ -48,15 +49,16 @@ def attend_heads(
 
     def work(first: int) -> None:
         heads = slice(first * group, (first + n_block) * group)
-        part = attend(
-            query[heads],
-            key[first : first + n_block],
-            value[first : first + n_block],
-            scale=scale,
-            softcap=softcap,
-            bias=None if bias is None else bias[heads],
-            allowed=allowed,
-        )
+        with quiet():
+            part = attend(
+                query[heads],
+                key[first : first + n_block],
+                value[first : first + n_block],
+                scale=scale,
+                softcap=softcap,
+                bias=None if bias is None else bias[heads],
+                allowed=allowed,
+            )
         for name in names:
             found[name][heads] = getattr(part, name)
 

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from attn_cli.checkpoints.settings import Settings, shown
+from attn_cli.positions import (
+    key_distances,
+    spread_by_distance,
+)
 
 if TYPE_CHECKING:
     from attn_cli.types import Booleans
@@ -38,19 +42,19 @@ class MaskPlan:
         return {} if self.window is None else {"window": self.window}
 
     def allowed(self, n_query: int, n_key: int) -> Booleans | None:
-        """(n_query, n_key), true where a query may look; None: everywhere.
+        """(n_query, n_key), true where a query may look, a read-only view; None: everywhere.
 
         The queries are the last n_query of the n_key tokens.
         """
         if self.window is None and not self.causal:
             return None
-        back = np.arange(n_key - n_query, n_key)[:, None] - np.arange(n_key)
-        allowed = np.ones((n_query, n_key), dtype=np.bool_)
+        distances = key_distances(n_key)
+        allowed = np.ones(len(distances), dtype=np.bool_)
         if self.causal:
-            allowed &= back >= 0
+            allowed &= distances <= 0
         if self.window is not None:
-            allowed &= np.abs(back) < self.window
-        return allowed
+            allowed &= np.abs(distances) < self.window
+        return spread_by_distance(allowed, n_query)
 
 
 def widest(plans: Collection[MaskPlan]) -> MaskPlan:

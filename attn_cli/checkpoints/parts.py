@@ -23,6 +23,14 @@ _LARGE = 1 << 24  # multiplications, from which on threads gain more than they c
 _BLOCK = 128  # tokens, one piece of work
 
 
+def quiet() -> np.errstate:
+    """Without numpy's warnings: damaged weights overflow, and what comes out is looked at.
+
+    numpy forgets such a wish in every new thread.
+    """
+    return np.errstate(over="ignore", invalid="ignore")
+
+
 class Parts:
     """The parts whose tensors begin with one prefix: a layer's, or what is outside layers."""
 
@@ -53,10 +61,11 @@ class Parts:
         shift = self._weights.read(self._name(part, "bias"), shape=(d_out,)) if bias else None
 
         def mapped(rows: Floats) -> Floats:
-            out: Floats = rows @ matrix
-            if shift is not None:
-                out += shift
-            return activation(out)
+            with quiet():
+                out: Floats = rows @ matrix
+                if shift is not None:
+                    out += shift
+                return activation(out)
 
         # The blocks do not depend on the number of cores, so the last bits do not either.
         if x.size * d_out < _LARGE:

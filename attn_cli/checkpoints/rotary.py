@@ -14,7 +14,7 @@ import numpy as np
 
 from attn_cli.checkpoints.settings import MOST, Settings, positive, shown
 from attn_cli.errors import DataError
-from attn_cli.operations import (
+from attn_cli.positions import (
     llama3_frequencies,
     rotary_frequencies,
     yarn_frequencies,

@@ -6,7 +6,6 @@ It knows no family and no network; a family says which settings it has and what 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -59,7 +58,7 @@ class Settings:
         return None if self.value(name) is None else self.size(name)
 
     def number(self, name: str) -> float:
-        """A finite number above 0."""
+        """A number above 0."""
         return positive(self.value(name), self.key(name))
 
     def optional_number(self, name: str) -> float | None:
@@ -90,9 +89,11 @@ class Settings:
 
 
 def positive(value: Any, key: str) -> float:
-    """A finite number above 0, or a DataError that names its key."""
-    if type(value) not in (int, float) or not 0 < value < 1e30 or not math.isfinite(value):
-        raise DataError(f"config.json: `{key}` must be a number above 0, not: {shown(value)}")
+    """A number above 0 that float32 can compute with, or a DataError that names its key."""
+    if type(value) not in (int, float) or not 1e-15 <= value <= 1e15:
+        raise DataError(
+            f"config.json: `{key}` must be a number from 1e-15 to 1e15, not: {shown(value)}"
+        )
     return float(value)
 
 

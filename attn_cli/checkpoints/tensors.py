@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Floats, Integers
 
 
 class Tensors(Protocol):
@@ -25,4 +25,8 @@ class Tensors(Protocol):
 
     def read(self, name: str) -> Floats:
         """A tensor as float32; it may be a read-only view of the file."""
+        ...
+
+    def rows(self, name: str, index: Integers | slice) -> Floats:
+        """Some rows of a matrix, and no others converted: a table of embeddings is large."""
         ...

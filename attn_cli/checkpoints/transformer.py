@@ -17,11 +17,15 @@ from attn_cli import memory
 from attn_cli.checkpoints.architecture import Architecture
 from attn_cli.checkpoints.embedding import embed, position_bias
 from attn_cli.checkpoints.heads import attend_heads
-from attn_cli.checkpoints.parts import Parts
+from attn_cli.checkpoints.parts import Parts, quiet
 from attn_cli.checkpoints.weights import Weights
 from attn_cli.errors import DataError
 from attn_cli.inspection import Layer
-from attn_cli.operations import rotary_angles, rotate, softcap_logits
+from attn_cli.operations import softcap_logits
+from attn_cli.positions import (
+    rotary_angles,
+    rotate,
+)
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.rotary import Rotary
@@ -141,7 +145,8 @@ class Run:
         n_before = 0 if cache is None else cache.n
         self.n_query, self.n_key = len(token_ids), n_before + len(token_ids)
         self._require_fit()
-        self.embedding = embed(self._arch, model.weights, token_ids, types, n_before)
+        with quiet():
+            self.embedding = embed(self._arch, model.weights, token_ids, types, n_before)
         self._bias = position_bias(self._arch, model.weights, self.n_query, self.n_key)
         self._turns: dict[Rotary, tuple[Floats, Floats]] = {}
         self._hidden, self._next = self.embedding, 0
@@ -158,14 +163,14 @@ class Run:
         last = len(self._arch.layers) if wanted is None else max(wanted, default=-1) + 1
         while self._next < last:
             if wanted is None or self._next in wanted:
-                yield self._step(keep)  # and it is not held on to here
+                yield self._checked(keep)  # and it is not held on to here
             else:
-                self._step(())
+                self._checked(())
 
     def finish(self) -> Floats:
         """Run the layers that are left; the last hidden state (n, d_model), normed."""
         while self._next < len(self._arch.layers):
-            self._step(())
+            self._checked(())
         outside = self._model.parts()
         hidden = outside.norm(self._hidden, "final_norm")
         if "final_projection" in self._arch.names and self._arch.projects_embedding:
@@ -175,8 +180,18 @@ class Run:
             self._cache.n = self.n_key
         return hidden
 
+    def _checked(self, keep: Collection[str]) -> Step:
+        """Run the next layer, whose numbers must be finite."""
+        with quiet():
+            step = self._step(keep)
+        if not np.isfinite(self._hidden).all():
+            raise DataError(
+                f"layer {step.own.index} of the model gives numbers that are not finite",
+                "The checkpoint may be damaged.",
+            )
+        return step
+
     def _step(self, keep: Collection[str]) -> Step:
-        """Run the next layer."""
         index, x, cross = self._next, self._hidden, None
         parts = self._model.parts(self._arch.layers[index].prefix)
         inner = parts.before("attention", x)

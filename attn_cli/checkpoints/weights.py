@@ -84,8 +84,7 @@ class Weights:
 
         No others are converted: a table of embeddings may be most of a checkpoint.
         """
-        places = range(*index.indices(shape[0])) if isinstance(index, slice) else index.tolist()
-        return self._tensors.read(self.require(*names, shape=shape), places)
+        return self._tensors.rows(self.require(*names, shape=shape), index)
 
 
 def _old_spelling(name: str) -> str:
