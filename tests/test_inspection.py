@@ -22,7 +22,7 @@ from attn_cli.vocabulary import Vocabulary
 QUERIES = tuple(Token(text, word=i) for i, text in enumerate(("one", "two", "three")))
 KEYS = tuple(Token(text) for text in ("un", "deux", "trois", "quatre"))
 ALLOWED = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]], dtype=bool)
-N_QUERY, N_KEY, N_HEAD, N_KV_HEAD, D_HEAD, D_VALUE, D_MODEL = 3, 4, 4, 2, 5, 6, 7
+N_QUERY, N_KEY, N_HEAD, N_KV_HEAD, D_HEAD, D_VALUE, D_MODEL, D_OUT = 3, 4, 4, 2, 5, 6, 7, 8
 
 
 def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
@@ -32,7 +32,9 @@ def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
     key = random.normal(size=(N_KV_HEAD, N_KEY, D_HEAD)).astype(np.float32)
     value = random.normal(size=(N_KV_HEAD, N_KEY, D_VALUE)).astype(np.float32)
     run = attend(query, key, value, allowed=allowed)
-    return Layer(index=index, scale=0.5, query=query, key=key, value=value, **run._asdict())
+    w_output = random.normal(size=(N_HEAD, D_VALUE, D_OUT)).astype(np.float32)
+    tensors = {"query": query, "key": key, "value": value, "w_output": w_output}
+    return Layer(index=index, scale=0.5, **tensors, **run._asdict())
 
 
 def parts() -> dict[str, Any]:
@@ -87,6 +89,7 @@ AXES: list[tuple[str, Mapping[str, Any], str, int, int]] = [
     ("logits", {"logits": np.zeros((N_HEAD, N_QUERY, 1), F)}, "n_key", 1, N_KEY),
     ("context", {"context": np.zeros((N_HEAD, N_QUERY, 2), F)}, "d_value", 2, D_VALUE),
     ("lse", {"lse": np.zeros((N_HEAD, 1), F)}, "n_query", 1, N_QUERY),
+    ("w_output", {"w_output": np.zeros((N_HEAD, 2, 3), F)}, "d_value", 2, D_VALUE),
 ]
 
 
@@ -352,6 +355,7 @@ def test_dimensions() -> None:
         "d_model": D_MODEL,
         "d_head": D_HEAD,
         "d_value": D_VALUE,
+        "d_out": D_OUT,
         "n_vocab": 3,
     }
     assert whole().dimensions == expected
