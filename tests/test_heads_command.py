@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from test_cli import complained
 
 from attn_cli import files
-from attn_cli.profile import LETTERS, profile
+from attn_cli.profile import profile
 from attn_cli.statistics import STATISTICS
 from attn_cli.terminal import heads as view
 from attn_cli.terminal.render import render
