@@ -8,7 +8,7 @@ Dimensions: n_layer, n_head, n_kv_head, n_query, n_key, d_value, d_out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Literal, get_args
@@ -130,7 +130,7 @@ def flow(inspection: Inspection) -> Doubles:
         UsageError: it would take more than `MOST_FLOW_STEPS` steps: edges times pairs of tokens.
         DataError: queries and keys are not the same tokens.
     """
-    capacities = _mixed(inspection)
+    capacities = list(_mixed(inspection))
     n = len(capacities[0])
     reached = np.argwhere(rollout(inspection) > 0)
     n_edges = sum(int(np.count_nonzero(matrix)) for matrix in capacities)
@@ -192,7 +192,7 @@ def _over_heads(layer: Layer) -> Doubles:
     return over_heads
 
 
-def _mixed(inspection: Inspection) -> list[Doubles]:
+def _mixed(inspection: Inspection) -> Iterator[Doubles]:
     """(A + I) / 2 of each layer, from the first on, rows summing to 1."""
     n_query, n_key = len(inspection.query_tokens), len(inspection.key_tokens)
     if inspection.kind == "cross" or n_query != n_key:
@@ -201,8 +201,9 @@ def _mixed(inspection: Inspection) -> list[Doubles]:
             f"here {n_query} queries look at {n_key} keys of another text",
             "Use `--aggregate mean` or `max`.",
         )
-    mixed = (_over_heads(layer) + np.eye(n_key) for layer in inspection.layers)
-    return [matrix / matrix.sum(axis=-1, keepdims=True) for matrix in mixed]
+    for layer in inspection.layers:
+        mixed = _over_heads(layer) + np.eye(n_key)
+        yield mixed / mixed.sum(axis=-1, keepdims=True)
 
 
 def _reached(inspection: Inspection) -> Mask:

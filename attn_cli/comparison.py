@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # One pair of aligned tokens, by position; None where the other text has no such token.
 Pair = tuple[int | None, int | None]
-_MOST_TOKENS = 20_000  # difflib takes the square of this
+_MOST_TOKENS = 4096  # difflib takes the square of this, or more
 
 
 class HeadChange(NamedTuple):

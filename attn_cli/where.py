@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from attn_cli.types import Booleans
 
 _LONGEST, _DEEPEST = 1000, 20
+_EXAMPLE = "Write for instance: induction > 0.5 and layer >= 3."
 _TOKEN = re.compile(r"\s*([<>]=?|[=!]?=|[()]|[^\s<>=!()]+)")
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -46,7 +47,7 @@ def matching(profile: Profile, condition: str) -> Booleans:
         UsageError: the condition is not one, or names what there is not; the message says where.
     """
     if len(condition) > _LONGEST:
-        raise UsageError(f"--where has more than {_LONGEST} characters")
+        raise UsageError(f"--where has more than {_LONGEST} characters", _EXAMPLE)
     return _Reader(profile, condition).read()
 
 
@@ -141,7 +142,7 @@ class _Reader:
     def _error(self, what: str, hint: str = "") -> UsageError:
         return UsageError(
             f"--where `{self.condition[:60]}`: {what}",
-            hint or "Write for instance: induction > 0.5 and layer >= 3.",
+            hint or _EXAMPLE,
         )
 
 

@@ -88,6 +88,7 @@ def layers(draw: st.DrawFn, index: int, n_query: int, n_key: int, allowed: Any) 
         "logits": floats(n_head, n_query, n_key, masked=True),
         "context": floats(n_head, n_query, d_value),
         "lse": floats(n_head, n_query, masked=True),
+        "w_output": floats(n_head, d_value, 3),
     }
     given = {name: draw(st.none() | strategy) for name, strategy in optional.items()}
     scale = draw(st.none() | st.floats(allow_nan=False, allow_infinity=False))

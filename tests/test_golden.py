@@ -23,6 +23,7 @@ SIXTY = (
     "opposing end them: to die, to sleep; No more; and by a sleep, to say we end The heart-ache, "
     "and the thousand natural shocks"
 )
+SAMPLE = "sample_inputs/inspection.json"
 # No joined emoji: how wide those are depends on the version of rich, and test_terminal has them.
 WIDE = "我 喜歡 甜點 🎂 ｆｕｌｌ e\u0301te\u0301 שלום"
 HOSTILE = "[bold] :smile: \x1b[31mred \u202erev"
@@ -60,6 +61,11 @@ CASES = {
     "inspect-csv": partial(run, "inspect", ARTICLE, "--format", "csv"),
     "inspect-md": partial(run, "inspect", ARTICLE, "--format", "md", "--precision", "2"),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
+    "heads": partial(run, "heads", SAMPLE),
+    "heads-json": partial(run, "heads", SAMPLE, "--json", "--precision", "4"),
+    "heads-explain": partial(run, "heads", "--explain", "all"),
+    "diff-same": partial(run, "diff", SAMPLE, SAMPLE),
+    "rollout": partial(run, "show", SAMPLE, "--weigh", "value-norm", "--aggregate", "rollout"),
 }
 
 

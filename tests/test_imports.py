@@ -10,6 +10,7 @@ import pytest
 from conftest import PATIENCE, ROOT, environment
 
 SENTENCE = "Life is short, eat dessert first"
+SAMPLE = "sample_inputs/inspection.json"
 
 # Run the command in this process, then list what was imported since the interpreter was ready.
 PROBE = """
@@ -71,6 +72,11 @@ CASES = {
     "vocab --encode": (("numpy", "rich"), ("typer",)),
     "inspect --json": (("rich", *RARE), ("numpy", "typer")),
     "inspect": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
+    "heads": (
+        (*HEAVY, *RARE, "attn_cli.aggregation", "attn_cli.tutorial"),
+        ("numpy", "rich.segment"),
+    ),
+    "diff": ((*HEAVY, *RARE, "attn_cli.aggregation"), ("numpy", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
     "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
     "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
@@ -81,8 +87,8 @@ CASES = {
 def test_a_command_imports_what_it_needs_and_no_more(case: str) -> None:
     unwanted, wanted = CASES[case]
     name, *options = case.split()
-    text = [SENTENCE] if name in ("inspect", "vocab") else []
-    _, modules = probe(name, *text, *options)
+    given = {"inspect": [SENTENCE], "vocab": [SENTENCE], "heads": [SAMPLE], "diff": [SAMPLE] * 2}
+    _, modules = probe(name, *given.get(name, []), *options)
     by_numpy = numpy_alone() if "numpy" in wanted else set()
     assert within(modules - by_numpy, *unwanted) == []
     assert [w for w in wanted if w not in modules] == []  # the probe sees what is imported

@@ -49,6 +49,7 @@ def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
         for item in fields(Layer)
         if "axes" in item.metadata and item.name not in ("query", "key", "value", *run._fields)
     }
+    others |= {"allowed": allowed, "head_index": np.arange(N_HEAD) + 1}
     made = {"query": query, "key": key, "value": value, **run._asdict()}
     return Layer(index=index, scale=0.5, softcap=50.0, **others | made | {"dropout": dropout})
 

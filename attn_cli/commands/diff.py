@@ -11,6 +11,7 @@ from attn_cli.commands.options import (
     LOOKS,
     OUTPUT,
     ColorOption,
+    Group,
     JsonOption,
     grouped,
     in_range,
@@ -35,10 +36,109 @@ attn diff sample_inputs/inspection.json sample_inputs/inspection.json --toleranc
 _WHICH = "Which head"
 
 
+class Chosen(Group):
+    """Which head is drawn as a matrix."""
+
+    layer: Annotated[
+        int | None,
+        option("--layer", panel=_WHICH, metavar="N", help="The layer of the head to draw."),
+    ] = None
+    head: Annotated[
+        int | None,
+        option(
+            "--head",
+            panel=_WHICH,
+            metavar="N",
+            help="The head to draw; by default the one that changed most.",
+        ),
+    ] = None
+
+    def of(self, comparison: "Comparison") -> tuple[int, int]:
+        """Of the heads that the options leave, the one that changed most.
+
+        Raises:
+            UsageError: they leave none.
+        """
+        for change in comparison.by_change():
+            if self.layer in (None, change.layer) and self.head in (None, change.head):
+                return change.layer, change.head
+        asked = [f"{name} {value}" for name, value in vars(self).items() if value is not None]
+        last = comparison.heads[-1]
+        raise UsageError(
+            f"there is no {', '.join(asked)} in both",
+            f"The last layer that is in both is {last.layer}, its last head {last.head}.",
+        )
+
+
+class Printed(Group):
+    """Where the result goes and what it looks like there."""
+
+    top: Annotated[
+        int, option("--top", panel=OUTPUT, metavar="N", help="How many heads to list.")
+    ] = 12
+    out: Annotated[
+        str | None,
+        option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a .json file."),
+    ] = None
+    json: JsonOption = False
+    precision: Annotated[
+        int | None,
+        option(
+            "--precision",
+            panel=OUTPUT,
+            metavar="N",
+            help="Decimals: in tables as many as the differences need, all in JSON.",
+        ),
+    ] = None
+    style: Annotated[
+        StyleChoice,
+        option("--style", panel=LOOKS, help="The head as figures or as a map of colours."),
+    ] = "auto"
+    color: ColorOption = "auto"
+
+    def deliver(
+        self, comparisons: "Iterator[Comparison]", tolerance: float, chosen: Chosen
+    ) -> None:
+        """Draw, print or write every comparison as soon as it is there."""
+        if not self.json and self.out is None:
+            self._draw(comparisons, tolerance, chosen)
+            return
+        from attn_cli.files.results import diff_json
+
+        pieces = (diff_json(one, tolerance, self.precision) for one in comparisons)
+        if self.out is not None:
+            from attn_cli.files.whole import write_whole
+
+            write_whole(self.out, pieces)
+        else:
+            for piece in pieces:
+                write_bytes(piece)
+
+    def _draw(self, comparisons: "Iterator[Comparison]", tolerance: float, chosen: Chosen) -> None:
+        from attn_cli.commands.output import screen
+        from attn_cli.terminal import diff as view
+        from attn_cli.terminal.render import render
+
+        on = screen(self.color)
+        for number, comparison in enumerate(comparisons):
+            drawn = view.lines(
+                comparison,
+                on,
+                tolerance=tolerance,
+                chosen=chosen.of(comparison),
+                top=self.top,
+                precision=self.precision,
+                style=self.style,
+            )
+            write_text("\n" * bool(number) + render(drawn, on.colors))
+
+
 @grouped
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A file that attn wrote; - reads a pipe.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    chosen: Chosen,
+    printed: Printed,
     tolerance: Annotated[
         float,
         option(
@@ -49,83 +149,26 @@ def diff(
             "and both have the same tokens and layers, else 1; 2 is trouble.",
         ),
     ] = 0.0,
-    top: Annotated[
-        int, option("--top", panel=OUTPUT, metavar="N", help="How many heads to list.")
-    ] = 12,
-    layer: Annotated[
-        int | None,
-        option("--layer", panel=_WHICH, metavar="N", help="The layer of the head to draw."),
-    ] = None,
-    head: Annotated[
-        int | None,
-        option(
-            "--head",
-            panel=_WHICH,
-            metavar="N",
-            help="The head to draw; by default the one that changed most.",
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a .json file."),
-    ] = None,
-    json: JsonOption = False,
-    precision: Annotated[
-        int | None,
-        option("--precision", panel=OUTPUT, metavar="N", help="Decimals: all in JSON."),
-    ] = None,
-    style: Annotated[
-        StyleChoice,
-        option("--style", panel=LOOKS, help="The head as figures or as a map of colours."),
-    ] = "auto",
-    color: ColorOption = "auto",
 ) -> int:
     """Compare the weights of two runs: tokens aligned, heads ordered by how much they changed."""
     if a == b == "-":
         raise UsageError("only one of A and B can be standard input", "Name a file for the other.")
     if not 0 <= tolerance <= 1:
         raise UsageError(f"--tolerance must be from 0 to 1, not: {tolerance}")
-    in_range("--top", top, 1, 2**31 - 1)
-    in_range("--precision", precision, 0, 17)
-    require_other_file(out, a, b)
-    if out is not None and not out.lower().endswith(".json"):
-        raise UsageError(f"no format is known for `{out}`", "Use `.json`.")
+    in_range("--top", printed.top, 1, 2**31 - 1)
+    in_range("--precision", printed.precision, 0, 17)
+    require_other_file(printed.out, a, b)
+    if printed.out is not None and not printed.out.lower().endswith(".json"):
+        raise UsageError(f"no format is known for `{printed.out}`", "Use `.json`.")
     within = True
 
-    def results() -> "Iterator[Comparison]":
+    def compared() -> "Iterator[Comparison]":
         nonlocal within
         for comparison in _pairs(a, b):
             within &= comparison.within(tolerance)
             yield comparison
 
-    if json or out is not None:
-        from attn_cli.files.results import diff_json
-
-        pieces = (diff_json(comparison, tolerance, precision) for comparison in results())
-        if out is not None:
-            from attn_cli.files.whole import write_whole
-
-            write_whole(out, pieces)
-        else:
-            for piece in pieces:
-                write_bytes(piece)
-    else:
-        from attn_cli.commands.output import screen
-        from attn_cli.terminal import diff as view
-        from attn_cli.terminal.render import render
-
-        on = screen(color)
-        for number, comparison in enumerate(results()):
-            drawn = view.lines(
-                comparison,
-                on,
-                tolerance=tolerance,
-                chosen=_chosen(comparison, layer, head),
-                top=top,
-                precision=precision,
-                style=style,
-            )
-            write_text("\n" * bool(number) + render(drawn, on.colors))
+    printed.deliver(compared(), tolerance, chosen)
     return ExitCode.DONE if within else ExitCode.NO
 
 
@@ -143,24 +186,3 @@ def _pairs(a: str, b: str) -> "Iterator[Comparison]":
                 "Compare files of the same texts.",
             )
         yield compare(one, other)
-
-
-def _chosen(comparison: "Comparison", layer: int | None, head: int | None) -> tuple[int, int]:
-    """The head that is drawn: of those that the options leave, the one that changed most."""
-    left = [
-        change
-        for change in comparison.by_change()
-        if layer in (None, change.layer) and head in (None, change.head)
-    ]
-    if not left:
-        asked = [
-            f"{name} {value}"
-            for name, value in (("layer", layer), ("head", head))
-            if value is not None
-        ]
-        last = comparison.heads[-1]
-        raise UsageError(
-            f"there is no {', '.join(asked)} in both",
-            f"The last layer that is in both is {last.layer}, its last head {last.head}.",
-        )
-    return left[0].layer, left[0].head

@@ -22,8 +22,6 @@ from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from attn_cli.profile import Profile
-    from attn_cli.terminal.render import Line
-    from attn_cli.terminal.styles import Screen
 
 EPILOG = """Examples:
 
@@ -91,22 +89,99 @@ class Which(Group):
         return indices[: least if self.top is None else self.top]
 
 
+class Printed(Group):
+    """Where the result goes and what it looks like there."""
+
+    grid: Annotated[
+        str | None,
+        option(
+            "--grid", panel=OUTPUT, metavar="NAME", help="One statistic of all heads, and no list."
+        ),
+    ] = None
+    out: Annotated[
+        str | None,
+        option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a .json or .csv file."),
+    ] = None
+    json: JsonOption = False
+    format: Annotated[
+        FormatChoice | None, option("--format", panel=OUTPUT, help="What to print.")
+    ] = None
+    precision: Annotated[
+        int | None,
+        option(
+            "--precision", panel=OUTPUT, metavar="N", help="Decimals: 2 in tables, all in files."
+        ),
+    ] = None
+    color: ColorOption = "auto"
+
+    def kind(self) -> str:
+        """`table`, `json` or `csv`.
+
+        Raises:
+            UsageError: options contradict each other, or name what there is not.
+        """
+        if self.json and self.format not in (None, "json"):
+            raise UsageError(
+                f"--json and --format {self.format} contradict each other", "Give one of them."
+            )
+        name: str | None = "json" if self.json else self.format
+        if name is None and self.out is not None:
+            name = self.out.rpartition(".")[2].lower()
+            if name not in ("json", "csv"):
+                raise UsageError(f"no format is known for `{self.out}`", "Use `.json` or `.csv`.")
+        if name == "table" and self.out is not None:
+            raise UsageError("a table is for the terminal, not for a file", "Use `--format csv`.")
+        if self.grid is not None and name not in (None, "table"):
+            raise UsageError("--grid draws, and a file is to be written", "Give one of them.")
+        return name or "table"
+
+    def deliver(self, measured: "Profile", which: Which, kind: str) -> None:
+        """Draw, print or write what was measured."""
+        if kind == "table":
+            self._draw(measured, which)
+            return
+        from attn_cli.files import results
+
+        indices = which.select(measured, None)
+        if kind == "json":
+            pieces: Iterable[bytes] = [results.heads_json(measured, indices, self.precision)]
+        else:
+            pieces = results.heads_csv(measured, indices, self.precision)
+        if self.out is None:
+            write_bytes(b"".join(pieces))
+        else:
+            from attn_cli.files.whole import write_whole
+
+            write_whole(self.out, pieces)
+
+    def _draw(self, measured: "Profile", which: Which) -> None:
+        from attn_cli.commands.output import screen
+        from attn_cli.terminal import grid
+        from attn_cli.terminal import heads as view
+        from attn_cli.terminal.render import render
+
+        on, precision = screen(self.color), self.precision
+        precision = grid.PRECISION if precision is None else precision
+        if self.grid is not None:
+            drawn = view.grid_lines(measured, self.grid, on, precision=precision)
+        else:
+            plain = which.sort is None and which.where is None
+            listed = which.select(measured, _LISTED)
+            drawn = view.lines(measured, listed, on, precision=precision, overview=plain)
+        write_text(render(drawn, on.colors))
+
+
 @grouped
 def heads(
     ctx: typer.Context,
     which: Which,
+    printed: Printed,
     file: Annotated[
         str | None,
         typer.Argument(
             metavar="FILE",
             help="A .json, .jsonl or .npz that attn wrote, of one text or of many; - or nothing "
             "reads standard input.",
-        ),
-    ] = None,
-    grid: Annotated[
-        str | None,
-        option(
-            "--grid", panel=OUTPUT, metavar="NAME", help="One statistic of all heads, and no list."
         ),
     ] = None,
     explain: Annotated[
@@ -118,90 +193,23 @@ def heads(
             help="What a statistic is, its formula and its source; all explains every one.",
         ),
     ] = None,
-    out: Annotated[
-        str | None,
-        option("--out", "-o", panel=OUTPUT, metavar="FILE", help="Write a .json or .csv file."),
-    ] = None,
-    json: JsonOption = False,
-    format: Annotated[
-        FormatChoice | None, option("--format", panel=OUTPUT, help="What to print.")
-    ] = None,
-    precision: Annotated[
-        int | None,
-        option(
-            "--precision", panel=OUTPUT, metavar="N", help="Decimals: 2 in tables, all in files."
-        ),
-    ] = None,
-    color: ColorOption = "auto",
 ) -> int:
     """Measure what every head does, averaged over texts, beside what chance would do."""
     if explain is not None:
         write_text(_explained(explain))
         return 0
-    for name in (which.sort, grid):
+    for name in (which.sort, printed.grid):
         if name is not None:
             _require_statistic(name)
     in_range("--top", which.top, 1, 2**31 - 1)
-    in_range("--precision", precision, 0, 17)
-    target = _format(out, json, format, grid)
+    in_range("--precision", printed.precision, 0, 17)
+    kind = printed.kind()
     inputs.require_one_source(ctx, None, file)
-    require_other_file(out, file or "-")
+    require_other_file(printed.out, file or "-")
     from attn_cli.profile import profile
 
-    measured = profile(sources.inspections(file))
-    if target == "table":
-        from attn_cli.commands.output import screen
-        from attn_cli.terminal.render import render
-
-        on = screen(color)
-        write_text(
-            render(
-                _view(measured, which, grid, 2 if precision is None else precision, on), on.colors
-            )
-        )
-        return 0
-    from attn_cli.files import results
-
-    indices = which.select(measured, None)
-    if target == "json":
-        pieces: Iterable[bytes] = [results.heads_json(measured, indices, precision)]
-    else:
-        pieces = results.heads_csv(measured, indices, precision)
-    if out is None:
-        write_bytes(b"".join(pieces))
-    else:
-        from attn_cli.files.whole import write_whole
-
-        write_whole(out, pieces)
+    printed.deliver(profile(sources.inspections(file)), which, kind)
     return 0
-
-
-def _view(
-    measured: "Profile", which: Which, grid: str | None, precision: int, on: "Screen"
-) -> "Iterable[Line]":
-    from attn_cli.terminal import heads as view
-
-    if grid is not None:
-        return view.grid_lines(measured, grid, on, precision=precision)
-    listed = which.select(measured, _LISTED)
-    plain = which.sort is None and which.where is None
-    return view.lines(measured, listed, on, precision=precision, overview=plain)
-
-
-def _format(out: str | None, json: bool, format: str | None, grid: str | None) -> str:
-    """`table`, `json` or `csv`."""
-    if json and format not in (None, "json"):
-        raise UsageError(f"--json and --format {format} contradict each other", "Give one of them.")
-    name = "json" if json else format
-    if name is None and out is not None:
-        name = out.rpartition(".")[2].lower()
-        if name not in ("json", "csv"):
-            raise UsageError(f"no format is known for `{out}`", "Use `.json` or `.csv`.")
-    if name == "table" and out is not None:
-        raise UsageError("a table is for the terminal, not for a file", "Use `--format csv`.")
-    if grid is not None and name not in (None, "table"):
-        raise UsageError("--grid draws, and a file is to be written", "Give one of them.")
-    return name or "table"
 
 
 def _explained(name: str) -> str:

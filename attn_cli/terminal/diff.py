@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import wrap
 
 from rich.segment import Segment
@@ -75,6 +76,8 @@ def lines(
     table = difference_table(comparison, *chosen)
     if style == "auto" and numbers.layout(table, screen, decimals).n_blocks > 1:
         style = "map"  # where a head changed is a picture before it is a number
+    if style == "map":  # which has no room for names
+        table = replace(table, columns="keys of either, which are looked at")
     yield from show.table_lines(table, screen, decimals, style)
 
 
