@@ -313,6 +313,17 @@ def test_any_prefix_is_found(prefix: str) -> None:
     assert differences(config, Arrays(renamed), expected)["weights"] < NEAR
 
 
+def test_a_layer_of_another_model_is_not_taken() -> None:
+    """Only heads stand beside a model: its layers all have its prefix."""
+    config, tensors, expected = checkpoint("llama")
+    name = "model.layers.1.mlp.up_proj.weight"
+    moved = without(tensors, name).arrays | {name.removeprefix("model."): tensors.read(name)}
+    with pytest.raises(DataError, match=r"no tensor `model\.layers\.1\.mlp\.up_proj\.weight`"):
+        differences(config, Arrays(moved), expected)
+    nested = {f"text.{name}": array for name, array in tensors.arrays.items()}
+    assert differences(config, Arrays(nested), expected)["logits"] < 5 * NEAR
+
+
 def test_gamma_and_beta_are_found() -> None:
     config, tensors, expected = checkpoint("bert")
     renamed = {

@@ -65,7 +65,10 @@ class Transformer:
 
     def __init__(self, architecture: Architecture, tensors: Tensors) -> None:
         self.architecture = architecture
-        self.weights = Weights(tensors, architecture.family.anchor)
+        names = architecture.names
+        heads = [f"{name}.weight" for name in names.get("head", "").split()]
+        beside = [*heads, names.get("head_bias", "")]
+        self.weights = Weights(tensors, architecture.family.anchor, beside)
 
     def parts(self, prefix: str = "") -> Parts:
         return Parts(self.architecture, self.weights, prefix)
@@ -97,12 +100,13 @@ class Transformer:
             raise DataError("this family of models has no head that predicts the next token")
         tied = f" {arch.names['words']}" if arch.is_tied else ""
         names = [f"{name}.weight" for name in f"{arch.names['head']}{tied}".split()]
-        scaled = hidden * np.float32(arch.final_scale)
+        scaled, shape = hidden * np.float32(arch.final_scale), (arch.n_vocab, arch.d_embedding)
+        memory.require(4 * len(hidden) * arch.n_vocab, f"what {len(hidden)} tokens predict")
         logits = np.empty((len(hidden), arch.n_vocab), dtype=np.float32)
         for start in range(0, arch.n_vocab, _VOCABULARY_BLOCK):
             block = slice(start, start + _VOCABULARY_BLOCK)
-            shape = (arch.n_vocab, arch.d_embedding)
-            logits[:, block] = scaled @ self.weights.rows(*names, shape=shape, index=block).T
+            with quiet():
+                logits[:, block] = scaled @ self.weights.rows(*names, shape=shape, index=block).T
         if (bias := arch.names.get("head_bias")) and self.weights.find(bias):
             logits += self.weights.read(bias, shape=(1, arch.n_vocab))
         return logits if arch.final_softcap is None else softcap_logits(logits, arch.final_softcap)
@@ -172,7 +176,8 @@ class Run:
         while self._next < len(self._arch.layers):
             self._checked(())
         outside = self._model.parts()
-        hidden = outside.norm(self._hidden, "final_norm")
+        with quiet():
+            hidden = outside.norm(self._hidden, "final_norm")
         if "final_projection" in self._arch.names and self._arch.projects_embedding:
             hidden = outside.linear(hidden, "final_projection", self._arch.d_embedding, bias=False)
         if self._cache is not None:

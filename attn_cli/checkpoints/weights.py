@@ -5,6 +5,7 @@ It opens no file and computes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from attn_cli.errors import DataError
@@ -20,12 +21,13 @@ class Weights:
     Args:
         tensors: the checkpoint's.
         anchor: the name, without prefix, of a tensor that the model has once.
+        beside: names of what may stand beside the model, as heads do: with a shorter prefix.
 
     Raises:
         DataError: no tensor's name ends with the anchor, or several do.
     """
 
-    def __init__(self, tensors: Tensors, anchor: str) -> None:
+    def __init__(self, tensors: Tensors, anchor: str, beside: Collection[str] = ()) -> None:
         self._tensors = tensors
         self._names = frozenset(tensors.names())
         ends = sorted(n for n in self._names if n == anchor or n.endswith(f".{anchor}"))
@@ -40,17 +42,15 @@ class Weights:
                 "Use a checkpoint of one of them.",
             )
         self.prefix = ends[0].removesuffix(anchor)
-        # What stands beside the model, as heads do, has a shorter prefix or none.
         parts = self.prefix.split(".")[:-1]
-        self._prefixes = [
-            "".join(f"{part}." for part in parts[:n]) for n in range(len(parts), -1, -1)
-        ]
+        shorter = ("".join(f"{part}." for part in parts[:n]) for n in range(len(parts), -1, -1))
+        self._beside = dict.fromkeys(beside, tuple(shorter))
 
     def find(self, *names: str) -> str | None:
         """The full name of the first of these tensors that there is, or None."""
         for name in names:
             for spelling in (name, _old_spelling(name)):
-                for prefix in self._prefixes:
+                for prefix in self._beside.get(name, (self.prefix,)):
                     if prefix + spelling in self._names:
                         return prefix + spelling
         return None
