@@ -299,6 +299,9 @@ def test_a_panic_in_the_package_is_an_error_of_ours(monkeypatch: pytest.MonkeyPa
         def encode(self, *_: Any, **__: Any) -> None:
             raise PanicException("index out of bounds\nand more")
 
+        def no_truncation(self) -> None:
+            pass
+
     broken = load(REFERENCE / "gpt2.json")
     monkeypatch.setattr(broken, "_backend", Backend())
     with pytest.raises(DataError, match=r"cannot encode the text: index out of bounds$"):

@@ -21,7 +21,7 @@ attn inspect "Life is short, eat dessert first" --heads 2 --mask causal --positi
 
 attn inspect "Life is short, eat dessert first" --compare-with linear
 
-attn inspect "The cat sat on the mat" --model DIRECTORY --layer 3 --head 0-2
+attn inspect "The cat sat on the mat" --model sample_inputs/tiny-llama --layer 1 --head 0-1
 
 attn inspect --recipe book --mask causal --init linear --seed 789
 
