@@ -47,9 +47,10 @@ class Output(Group):
             "--show",
             panel=OUTPUT,
             metavar="NAME",
-            help="Parts, comma-separated: tokens, vocabulary, embedding, query, key, value, "
-            "scores, logits, weights, context, all. Tables have tokens, embedding and weights; "
-            "JSON has all.",
+            help="Parts, comma-separated: tokens, vocabulary, position_code, embedding, w_query, "
+            "w_key, w_value, query, key, value, scores, logits, weights, dropout, dropped, "
+            "context, w_output, output, all. Tables have tokens, embedding and weights; JSON has "
+            "all.",
         ),
     ] = None
     out: Annotated[
@@ -151,18 +152,24 @@ class Output(Group):
             from attn_cli.terminal import approximation
             from attn_cli.terminal.render import render
 
-            names = [n for n in approximation.COMPARED if self.names is None or n in self.names]
             on = screen(self.color)
             drawn = approximation.lines(
                 inspection,
                 way,
                 found,
                 on,
-                names if self.names is not None else names[:1],
+                self._compared(approximation.COMPARED),
                 precision=PRECISION if self.precision is None else self.precision,
                 style=self.style,
             )
             write_text(("\n" if index else "") + render(drawn, on.colors))
+
+    def _compared(self, known: "tuple[str, ...]") -> "list[str]":
+        """Those of the tables that can be compared which --show asks for; the first by default."""
+        names = [name for name in known if name in (self.names or known[:1])]
+        if not names:
+            raise UsageError("--show names nothing that is compared", f"Use: {', '.join(known)}.")
+        return names
 
     def _name(self, many: bool) -> str:
         """The format, a key of `attn_cli.files.FORMATS` or `table`."""

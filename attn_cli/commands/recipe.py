@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from attn_cli.commands import inputs
 from attn_cli.commands.options import INPUT, FileOption, Group, Words, option
 from attn_cli.errors import UsageError
+from attn_cli.text import recovered
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
@@ -267,7 +268,7 @@ def inspections(
                 lowercase=words.lowercase,
                 vocabulary=known,
                 unknown=words.unk,
-                cross=sources.cross,
+                cross=None if sources.cross is None else recovered(sources.cross),
                 vectors=vectors,
                 **vars(choices),
             )
