@@ -22,7 +22,7 @@ from attn_cli.operations import softcap_logits, softmax
 from attn_cli.torch_random import Generator
 
 if TYPE_CHECKING:
-    from attn_cli.types import Booleans, Floats
+    from attn_cli.types import Booleans, Doubles, Floats
 
 KINDS = ("linear", "performer:R", "lowrank:R")
 _MOST_FEATURES = 100_000
@@ -78,8 +78,8 @@ def approximate(inspection: Inspection, layer: Layer, way: str) -> Approximation
         found = low_rank(query, key, value, generator.randn(rank, n_key), scale)
     if layer.dropout is None:
         return found
-    context: Floats = (found.weights * layer.dropout) @ value
-    return found._replace(context=context)
+    mixing: Floats = found.weights * layer.dropout
+    return found._replace(context=mixing @ value)
 
 
 def _sparse(inspection: Inspection, layer: Layer, way: str) -> Approximation:
@@ -129,7 +129,7 @@ def elu_features(x: Floats) -> Floats:
     return features
 
 
-def random_features(x: Floats, frequencies: Floats, axis: tuple[int, ...]) -> Floats:
+def random_features(x: Floats, frequencies: Floats, axis: tuple[int, ...]) -> Doubles:
     """exp(ω·x - |x|²/2) / √R, whose products are exp(q·k) on average over ω.
 
     Positive random features (Choromanski et al. 2021, lemma 1).
@@ -143,10 +143,10 @@ def random_features(x: Floats, frequencies: Floats, axis: tuple[int, ...]) -> Fl
     Returns:
         (n_head, n, rank) float64: their products span more than float32 does.
     """
-    x = x.astype(np.float64)
-    exponents = x @ frequencies.T - np.square(x).sum(axis=-1, keepdims=True) / 2
+    wide = x.astype(np.float64)
+    exponents = wide @ frequencies.T - np.square(wide).sum(axis=-1, keepdims=True) / 2
     exponents -= exponents.max(axis=axis, keepdims=True)
-    features: Floats = np.exp(exponents) / math.sqrt(len(frequencies))
+    features: Doubles = np.exp(exponents) / math.sqrt(len(frequencies))
     return features
 
 
@@ -164,7 +164,7 @@ def low_rank(
 
 
 def _by_features(
-    query: Floats, key: Floats, value: Floats, allowed: Booleans | None
+    query: Floats | Doubles, key: Floats | Doubles, value: Floats, allowed: Booleans | None
 ) -> Approximation:
     """φ(q)·φ(k), each row divided by its sum (Katharopoulos et al. 2020, equation 4)."""
     similarity = query @ key.swapaxes(1, 2)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from attn_cli.types import Doubles
 
 _UNITS = {"bits": "bits", "keys": "keys", "tokens": "tokens", "share": "from 0 to 1"}
-_COLUMN = 5
+_COLUMN = 8  # cells of a column of statistics
 
 
 def head_tables(profile: Profile, indices: Sequence[int]) -> Iterator[Table]:

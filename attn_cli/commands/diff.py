@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attn_cli.commands import sources
+from attn_cli.commands.model import MODEL, RealModel
 from attn_cli.commands.options import (
     LOOKS,
     OUTPUT,
@@ -31,6 +32,8 @@ EPILOG = """Examples:
 attn inspect "Life is short" --seed 1 --json | attn diff - sample_inputs/inspection.json || true
 
 attn diff sample_inputs/inspection.json sample_inputs/inspection.json --tolerance 1e-6
+
+attn diff "The cat sat." "The dog sat." --model sample_inputs/tiny-llama || true
 """
 
 _WHICH = "Which head"
@@ -135,10 +138,31 @@ class Printed(Group):
 
 @grouped
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A file that attn wrote; - reads a pipe.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A file that attn wrote, - for a pipe; with --model a text."
+        ),
+    ],
     chosen: Chosen,
     printed: Printed,
+    b: Annotated[
+        str | None,
+        typer.Argument(metavar="B", help="Another; with two models it may be left out."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        option(
+            "--model",
+            "-m",
+            panel=MODEL,
+            metavar="MODEL",
+            help="Compare two texts in one model, or with --model twice one text in two.",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
+    ] = False,
     tolerance: Annotated[
         float,
         option(
@@ -151,20 +175,19 @@ def diff(
     ] = 0.0,
 ) -> int:
     """Compare the weights of two runs: tokens aligned, heads ordered by how much they changed."""
-    if a == b == "-":
-        raise UsageError("only one of A and B can be standard input", "Name a file for the other.")
+    left, right = _sources(a, b, model or [], offline)
     if not 0 <= tolerance <= 1:
         raise UsageError(f"--tolerance must be from 0 to 1, not: {tolerance}")
     in_range("--top", printed.top, 1, 2**31 - 1)
     in_range("--precision", printed.precision, 0, 17)
-    require_other_file(printed.out, a, b)
+    require_other_file(printed.out, *((a, b) if not model else ()))
     if printed.out is not None and not printed.out.lower().endswith(".json"):
         raise UsageError(f"no format is known for `{printed.out}`", "Use `.json`.")
     within = True
 
     def compared() -> "Iterator[Comparison]":
         nonlocal within
-        for comparison in _pairs(a, b):
+        for comparison in _pairs(left, right):
             within &= comparison.within(tolerance)
             yield comparison
 
@@ -172,12 +195,39 @@ def diff(
     return ExitCode.DONE if within else ExitCode.NO
 
 
-def _pairs(a: str, b: str) -> "Iterator[Comparison]":
+def _sources(
+    a: str, b: str | None, models: list[str], offline: bool
+) -> "tuple[Iterator[Inspection], Iterator[Inspection]]":
+    """What A and B are: files, or texts in one or two models.
+
+    Raises:
+        UsageError: there are not two things to compare, or more.
+    """
+    if not models:
+        if b is None:
+            raise UsageError("there is only one file", "Name two files to compare.")
+        if a == b == "-":
+            raise UsageError("only one of A and B can be standard input", "Name a file for one.")
+        return sources.inspections(a), sources.inspections(b)
+    if len(models) > 2:
+        raise UsageError(f"--model is given {len(models)} times", "Compare two at a time.")
+    if b is None and len(models) == 1:
+        raise UsageError(
+            "there is only one text in one model", "Give another text, or `--model` once more."
+        )
+    texts, (one, other) = (a, a if b is None else b), (models[0], models[-1])
+    left, right = (RealModel(model=name, offline=offline) for name in (one, other))
+    return (
+        left.inspections(texts[0], None, lines=False),
+        right.inspections(texts[1], None, lines=False),
+    )
+
+
+def _pairs(a: "Iterator[Inspection]", b: "Iterator[Inspection]") -> "Iterator[Comparison]":
     """The first of A with the first of B, and so on."""
     from attn_cli.comparison import compare
 
-    both: Iterator[tuple[Inspection | None, Inspection | None]]
-    both = zip_longest(sources.inspections(a), sources.inspections(b))
+    both: Iterator[tuple[Inspection | None, Inspection | None]] = zip_longest(a, b)
     for number, (one, other) in enumerate(both, start=1):
         if one is None or other is None:
             name, longer = ("A", "B") if one is None else ("B", "A")

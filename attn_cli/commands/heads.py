@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from attn_cli.commands import inputs, sources
+from attn_cli.commands.model import RealModel
 from attn_cli.commands.options import (
     OUTPUT,
     ColorOption,
+    FileOption,
     Group,
     JsonOption,
+    LinesOption,
     grouped,
     in_range,
     option,
@@ -28,6 +31,8 @@ EPILOG = """Examples:
 attn heads sample_inputs/inspection.json
 
 attn heads sample_inputs/inspection.json --sort largest --where "entropy < 2.5 and layer = 0"
+
+attn heads -f sample_inputs/sentences.txt --lines --model sample_inputs/tiny-llama
 
 attn heads sample_inputs/inspection.json --grid previous
 
@@ -174,16 +179,19 @@ class Printed(Group):
 @grouped
 def heads(
     ctx: typer.Context,
+    real: RealModel,
     which: Which,
     printed: Printed,
-    file: Annotated[
+    given: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE",
-            help="A .json, .jsonl or .npz that attn wrote, of one text or of many; - or nothing "
-            "reads standard input.",
+            metavar="FILE|TEXT",
+            help="A file that attn wrote, of one text or of many; with --model a text. - or "
+            "nothing reads standard input.",
         ),
     ] = None,
+    file: FileOption = None,
+    lines: LinesOption = False,
     explain: Annotated[
         str | None,
         option(
@@ -204,11 +212,16 @@ def heads(
     in_range("--top", which.top, 1, 2**31 - 1)
     in_range("--precision", printed.precision, 0, 17)
     kind = printed.kind()
-    inputs.require_one_source(ctx, None, file)
-    require_other_file(printed.out, file or "-")
+    inputs.require_one_source(ctx, given, file)
+    require_other_file(printed.out, file or (given if real.model is None else None) or "-")
+    real.require_model()
     from attn_cli.profile import profile
 
-    printed.deliver(profile(sources.inspections(file)), which, kind)
+    if real.model is not None:
+        found = real.inspections(given, file, lines=lines)
+    else:
+        found = sources.inspections(given or file)
+    printed.deliver(profile(found), which, kind)
     return 0
 
 

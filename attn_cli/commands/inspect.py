@@ -7,7 +7,14 @@ import typer
 from attn_cli.commands import inputs
 from attn_cli.commands import recipe as tutorial
 from attn_cli.commands.model import MODEL, RealModel
-from attn_cli.commands.options import Words, grouped, in_range, option, require_other_file
+from attn_cli.commands.options import (
+    LinesOption,
+    Words,
+    grouped,
+    in_range,
+    option,
+    require_other_file,
+)
 from attn_cli.commands.output import Output
 from attn_cli.commands.selected import Selected
 
@@ -43,7 +50,7 @@ def inspect(
         typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input."),
     ] = None,
     recipe: tutorial.RecipeOption = "article",
-    lines: tutorial.LinesOption = False,
+    lines: LinesOption = False,
     generate: Annotated[
         int | None,
         option(

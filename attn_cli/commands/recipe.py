@@ -210,9 +210,6 @@ class Choices(Group):
 
 
 RecipeOption = Annotated[RecipeChoice, option("--recipe", panel=RECIPE, help="Whose numbers.")]
-LinesOption = Annotated[
-    bool, option("--lines", panel=INPUT, help="Each line is a text of its own.")
-]
 
 
 def require_none(recipe: str, words: Words, sources: Sources, choices: Choices) -> None:
