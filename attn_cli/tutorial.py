@@ -282,16 +282,12 @@ def _layer(
     if weights is not None:
         query, key = queries @ weights.w_query, keys @ weights.w_key
         value = keys @ weights.w_value
-    rotation, bias, dropout = None, None, None
+    rotation, dropout = None, None
     if made.rope_base is not None:
         frequencies = rotary_frequencies(query.shape[2], made.rope_base)
         rotation = rotary_angles(np.arange(len(keys)), frequencies)
         turn = np.cos(rotation), np.sin(rotation)
         query, key = rotate(query, *turn), rotate(key, *turn)
-    if made.positions == "alibi":
-        place = np.arange(len(keys), dtype=np.float32)
-        distance = np.abs(place[:, None] - place)
-        bias = -alibi_slopes(made.heads)[:, None, None] * distance
     if made.dropout:
         dropout = dropout_factors(made, (made.heads, len(queries), len(keys)))
     scale = query.shape[2] ** -0.5 if made.score == "scaled" else 1.0
@@ -301,7 +297,7 @@ def _layer(
         value,
         scale=scale,
         softcap=made.softcap,
-        bias=bias,
+        bias=position_bias(made, len(keys)),
         allowed=allowed,
         score_vector=None if weights is None else weights.score_vector,
         normalize=made.normalize,
@@ -315,13 +311,22 @@ def _layer(
         value=value,
         rotation=rotation,
         dropout=dropout,
-        output=_output(run.context, weights),
+        output=joined(run.context, weights),
         **run._asdict(),
         **({} if weights is None else weights._asdict()),
     )
 
 
-def _output(context: Floats, weights: Weights | None) -> Floats | None:
+def position_bias(made: Recipe, n: int) -> Floats | None:
+    """What alibi adds to the scaled scores of `n` tokens: (n_head, n, n); None without alibi."""
+    if made.positions != "alibi":
+        return None
+    place = np.arange(n, dtype=np.float32)
+    bias: Floats = -alibi_slopes(made.heads)[:, None, None] * np.abs(place[:, None] - place)
+    return bias
+
+
+def joined(context: Floats, weights: Weights | Layer | None) -> Floats | None:
     """The heads' contexts side by side, projected where there is a projection: (n_query, d_out)."""
     if weights is not None and weights.w_output is not None:
         projected: Floats = (context @ weights.w_output).sum(axis=0, dtype=np.float32)
