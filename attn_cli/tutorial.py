@@ -94,28 +94,19 @@ def inspect(
     [0.03860000148415661, 0.6869999766349792, 0.020400000736117363]
     """
     made = recipe(source, **choices)
-    if vectors is None and made.name == "book":
-        vectors = Vectors(np.array(list(JOURNEY.values()), dtype=np.float32), list(JOURNEY))
-    made = _fitted(made, vectors, choices.get("d_model"))
+    vectors = own_vectors(made) if vectors is None else vectors
+    made = fitted(made, vectors, choices.get("d_model"))
     _require_sense(made, cross, vectors)
     if split in ("characters", "bytes"):  # their number is known before they are made
         _require_memory(made, len(text or ""), len(cross or text or ""))
-    tokens = _tokens(text, vectors, split, lowercase)
-    others = tokens if cross is None else _tokens(cross, None, split, lowercase)
+    tokens = tokenize(text, vectors, split, lowercase)
+    others = tokens if cross is None else tokenize(cross, None, split, lowercase)
     _require_memory(made, len(tokens), made.cross_rand or len(others))
-    known, rows, stream = (
-        _drawn(made, (*tokens, *others), vocabulary, unknown)
-        if vectors is None
-        else _given(made, vectors, len(tokens))
+    known, query_side, key_side, stream = embed(
+        made, tokens, others, vectors=vectors, vocabulary=vocabulary, unknown=unknown
     )
-    code = _position_code(made, max(len(tokens), len(others)), stream)
-    query_side = key_side = _side(tokens, rows(tokens), code)
-    if cross is not None:
-        key_side = _side(others, rows(others), code)
-    generator = Generator(made.seed) if made.reseed else stream
-    weights = None if made.init == "none" else draw_weights(made, generator)
-    if made.cross_rand is not None:
-        random = generator.rand(made.cross_rand, made.d_model)
+    weights, random = draw(made, Generator(made.seed) if made.reseed else stream)
+    if random is not None:
         key_side = _Side(tuple(Token(f"x{i}") for i in range(len(random))), None, random, None)
     allowed = masks.allowed(made.mask, len(tokens))
     is_cross = key_side is not query_side
@@ -137,7 +128,52 @@ def inspect(
     )
 
 
-def _fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe:
+class Embedded(NamedTuple):
+    """Both texts as vectors; in self-attention they are the same object."""
+
+    vocabulary: Vocabulary | None
+    queries: _Side
+    keys: _Side
+    stream: Generator  # stands behind the embedding
+
+
+def embed(
+    made: Recipe,
+    tokens: tuple[Token, ...],
+    others: tuple[Token, ...],
+    *,
+    vectors: Vectors | None = None,
+    vocabulary: Vocabulary | None = None,
+    unknown: str | None = None,
+) -> Embedded:
+    """The tokens that look and those that are looked at, `others`, as `inspect` embeds them."""
+    known, rows, stream = (
+        _drawn(made, (*tokens, *others), vocabulary, unknown)
+        if vectors is None
+        else _given(made, vectors, len(tokens))
+    )
+    code = _position_code(made, max(len(tokens), len(others)), stream)
+    query_side = key_side = _side(tokens, rows(tokens), code)
+    if others is not tokens:
+        key_side = _side(others, rows(others), code)
+    return Embedded(known, query_side, key_side, stream)
+
+
+def draw(made: Recipe, generator: Generator) -> tuple[Weights | None, Floats | None]:
+    """The weights, and the random vectors (cross_rand, d_model) that may follow them."""
+    weights = None if made.init == "none" else draw_weights(made, generator)
+    random = None if made.cross_rand is None else generator.rand(made.cross_rand, made.d_model)
+    return weights, random
+
+
+def own_vectors(made: Recipe) -> Vectors | None:
+    """The vectors that the book gives; the other sources draw theirs."""
+    if made.name != "book":
+        return None
+    return Vectors(np.array(list(JOURNEY.values()), dtype=np.float32), list(JOURNEY))
+
+
+def fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe:
     """The recipe with the widths that given vectors, or the lack of weights, leave it."""
     if vectors is not None:
         width = vectors.rows.shape[1]
@@ -181,7 +217,7 @@ def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
     )
 
 
-def _tokens(
+def tokenize(
     text: str | None, vectors: Vectors | None, split: Split, lowercase: bool
 ) -> tuple[Token, ...]:
     if text is not None:
@@ -270,6 +306,34 @@ def _side(tokens: tuple[Token, ...], found: tuple[Integers, Floats], code: Float
     return _Side(tokens, ids, rows if code is None else rows + code, code)
 
 
+class Projected(NamedTuple):
+    """What attention is computed from, float32."""
+
+    query: Floats  # (n_head, n_query, d_head)
+    key: Floats  # (n_kv_head, n_key, d_head)
+    value: Floats  # (n_kv_head, n_key, d_value)
+    rotation: Floats | None  # (n_key, d_head / 2) radians, which are in query and key
+
+
+def project(made: Recipe, queries: Floats, keys: Floats, weights: Weights | None) -> Projected:
+    """Query, key and value of embedded `queries` (n_query, d_model) and `keys` (n_key, d_model)."""
+    query, key, value = (queries[None], keys[None], keys[None])
+    if weights is not None:
+        query, key = queries @ weights.w_query, keys @ weights.w_key
+        value = keys @ weights.w_value
+    if made.rope_base is None:
+        return Projected(query, key, value, None)
+    frequencies = rotary_frequencies(query.shape[2], made.rope_base)
+    rotation = rotary_angles(np.arange(len(keys)), frequencies)
+    turn = np.cos(rotation), np.sin(rotation)
+    return Projected(rotate(query, *turn), rotate(key, *turn), value, rotation)
+
+
+def scale_of(made: Recipe, d_head: int) -> float:
+    """What the scores are multiplied with."""
+    return d_head**-0.5 if made.score == "scaled" else 1.0
+
+
 def _layer(
     made: Recipe,
     queries: Floats,
@@ -278,19 +342,11 @@ def _layer(
     allowed: Booleans | None,
 ) -> Layer:
     """Attention from embedded `queries` (n_query, d_model) to embedded `keys` (n_key, d_model)."""
-    query, key, value = (queries[None], keys[None], keys[None])
-    if weights is not None:
-        query, key = queries @ weights.w_query, keys @ weights.w_key
-        value = keys @ weights.w_value
-    rotation, dropout = None, None
-    if made.rope_base is not None:
-        frequencies = rotary_frequencies(query.shape[2], made.rope_base)
-        rotation = rotary_angles(np.arange(len(keys)), frequencies)
-        turn = np.cos(rotation), np.sin(rotation)
-        query, key = rotate(query, *turn), rotate(key, *turn)
+    query, key, value, rotation = project(made, queries, keys, weights)
+    dropout = None
     if made.dropout:
         dropout = dropout_factors(made, (made.heads, len(queries), len(keys)))
-    scale = query.shape[2] ** -0.5 if made.score == "scaled" else 1.0
+    scale = scale_of(made, query.shape[2])
     run = attend(
         query,
         key,
@@ -326,7 +382,7 @@ def position_bias(made: Recipe, n: int) -> Floats | None:
     return bias
 
 
-def joined(context: Floats, weights: Weights | Layer | None) -> Floats | None:
+def joined(context: Floats, weights: Weights | None) -> Floats | None:
     """The heads' contexts side by side, projected where there is a projection: (n_query, d_out)."""
     if weights is not None and weights.w_output is not None:
         projected: Floats = (context @ weights.w_output).sum(axis=0, dtype=np.float32)

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
-from attn_cli.attempts import Drawn, drawer, tensor
+from attn_cli.checking.attempts import Attempt, Drawn, Text, What, drawer, tensor
 from attn_cli.errors import DataError
 from attn_cli.inspection import Inspection, Vectors
-from attn_cli.mistakes import Attempt, Mistake, What, mistakes
+from attn_cli.checking.mistakes import Mistake, mistakes
 from attn_cli.recipes import Recipe, recipe
 from attn_cli.text import Split
-from attn_cli.tutorial import inspect
+from attn_cli.tutorial import fitted, inspect, own_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +52,7 @@ class Fit(NamedTuple):
     tolerance: float
     head: int | None  # the one that a matrix of two axes is nearest to, where there are several
     ours: Floats  # as the student's
+    apart: bool = False  # the student's shape is that of the transpose: never equal
 
     @property
     def largest(self) -> float:
@@ -60,7 +60,7 @@ class Fit(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        return self.largest <= self.tolerance
+        return not self.apart and self.largest <= self.tolerance
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,12 +130,30 @@ def check(
     >>> verdict.equal, [[m.name for m in found] for found in verdict.findings]
     (False, [['no-scale']])
     """
-    given = {"unknown": unknown, "cross": cross, "vectors": vectors}
-    words = {"split": split, "lowercase": lowercase}
-    right = inspect(text, source, vocabulary=vocabulary, **words, **given, **choices)  # type: ignore[arg-type]
-    base = _first_attempt(right, recipe(source, **choices), vectors, vocabulary)
-    base = replace(base, split=split, lowercase=lowercase)
-    draw = lru_cache(maxsize=128)(drawer(text, cross, vocabulary, given))
+    right = inspect(
+        text,
+        source,
+        split=split,
+        lowercase=lowercase,
+        vocabulary=vocabulary,
+        unknown=unknown,
+        cross=cross,
+        vectors=vectors,
+        **choices,
+    )
+    made = recipe(source, **choices)
+    vectors = own_vectors(made) if vectors is None else vectors
+    base = Attempt(
+        recipe=fitted(made, vectors, None),
+        split=split,
+        lowercase=lowercase,
+        numbers_words=vocabulary is None,
+        draws_table=vectors is None,
+        alone=right.kind != "cross",
+        mask=made.mask,
+        softmax="sum" if made.normalize == "sum" else "keys",
+    )
+    draw = drawer(Text(text, cross, vectors, vocabulary, unknown))
     student = student._replace(values=_without_batch(student.values))
     with np.errstate(all="ignore"):  # what a mistake makes infinite simply does not fit
         bases = _presumed(student, base, draw, what or student.what)
@@ -166,21 +184,6 @@ def check(
 _Draw = Callable[[Attempt], "Drawn | None"]
 
 
-def _first_attempt(
-    right: Inspection, made: Recipe, vectors: Vectors | None, vocabulary: Vocabulary | None
-) -> Attempt:
-    """The recipe carried out as it should be."""
-    assert right.embedding is not None
-    return Attempt(
-        recipe=replace(made, d_model=right.embedding.shape[1]),
-        numbers_words=vocabulary is None,
-        draws_table=vectors is None and made.name != "book",
-        alone=right.kind != "cross",
-        mask=made.mask,
-        softmax="sum" if made.normalize == "sum" else "keys",
-    )
-
-
 def _without_batch(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """A batch of one, and a single head, are no axes of their own."""
     while values.ndim > 2 and values.shape[0] == 1:
@@ -201,8 +204,9 @@ def _presumed(
             return found
         # A transposed one is still one of these.
         for attempt in attempts:
-            if fit(student, replace(attempt, turned=True), draw) is not None:
-                return [(attempt, _apart(student, attempt, draw))]
+            turned = fit(student, replace(attempt, turned=True), draw)
+            if turned is not None:
+                return [(attempt, turned._replace(apart=True))]
     raise DataError(
         f"the matrix is {_size(student.values)}, and the recipe gives "
         + ", ".join(_shapes(base, draw, what)),
@@ -244,13 +248,6 @@ def fit(student: Student, attempt: Attempt, draw: _Draw) -> Fit | None:
     tolerance = 0.5 * 10.0 ** -min(student.decimals, MOST_DECIMALS)
     tolerance += _NOISE * max(1.0, float(size)) * max(1.0, peak)
     return Fit(gaps[nearest], tolerance, nearest if len(candidates) > 1 else None, ours)
-
-
-def _apart(student: Student, attempt: Attempt, draw: _Draw) -> Fit:
-    """The fit of a matrix that is transposed: set right, so that its cells can be compared."""
-    turned = fit(student, replace(attempt, turned=True), draw)
-    assert turned is not None
-    return turned._replace(tolerance=-1.0)  # whatever the numbers, it is not equal
 
 
 def _shaped(values: NDArray[Any], made: Floats, attempt: Attempt) -> Floats | None:

@@ -1,66 +1,17 @@
-"""Mistakes: what students are known to do otherwise, each a row that changes one attempt.
+"""Mistakes: what students are known to do otherwise, each a row that changes an attempt.
 
-It declares; carrying an attempt out and comparing it with somebody's numbers is `checking`'s.
+It declares; carrying an attempt out is `attempts`' part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from attn_cli.checking.attempts import Attempt, Scale, What
 from attn_cli.recipes import Recipe
-from attn_cli.text import Split
-
-# What a matrix can be. `joined` is the heads' contexts side by side before an output projection,
-# `unprojected` the embedding mixed by the weights.
-What = Literal[
-    "embedding", "query", "key", "value", "scores", "logits", "weights", "dropped", "context",
-    "output", "joined", "unprojected",
-]  # fmt: skip
-Numbering = Literal["recipe", "gaps", "caseless", "from-one"]
-Scale = Literal["recipe", "1", "√d_k", "√d_model", "d_k", "×√d_k", "√(heads·d_k)", "√d_v"]
-Softmax = Literal["keys", "queries", "heads", "all", "sum", "none"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """Everything that decides the numbers: the recipe, and how its steps are carried out."""
-
-    recipe: Recipe
-    what: What = "weights"
-    # From text to embedding and weights
-    split: Split = "words"
-    lowercase: bool = False
-    numbering: Numbering = "recipe"
-    numbers_words: bool = True  # ids come from the words, not from a file
-    draws_table: bool = True  # the embedding is drawn, not given
-    alone: bool = True  # the text looks at itself
-    reseeds_each: bool = False  # the seed is set before each of W_query, W_key, W_value
-    bias: bool = False  # Linear layers with their bias
-    # From query, key and value to a matrix
-    roles: str = "qk"  # the two whose products are the scores
-    scale: Scale = "recipe"
-    softmax: Softmax = "keys"
-    mask: str = "none"  # of `attn_cli.masks`, or `ahead`, `behind`, `later`
-    mask_place: Literal["before", "after", "zero"] = "before"  # … the softmax
-    dropout: float | Literal["recipe", "inferred"] = "recipe"
-    mixing: Literal["rows", "columns"] = "rows"  # of the weights mix the values
-    heads: Literal["each", "mean", "permuted"] = "each"
-    turned: bool = False  # the matrix is handed in transposed
-
-    @property
-    def drawing(self) -> Attempt:
-        """The attempt as far as query, key and value depend on it."""
-        return Attempt(
-            recipe=self.recipe,
-            split=self.split,
-            lowercase=self.lowercase,
-            numbering=self.numbering,
-            reseeds_each=self.reseeds_each,
-            bias=self.bias,
-        )
 
 
 class Mistake(NamedTuple):
@@ -87,9 +38,7 @@ _CODE = {
 }
 
 
-def mistakes(
-    attempt: Attempt, after: Mistake | None = None
-) -> Iterator[tuple[Mistake, Attempt]]:
+def mistakes(attempt: Attempt, after: Mistake | None = None) -> Iterator[tuple[Mistake, Attempt]]:
     """Every mistake that can be made in an attempt, and the attempt with it.
 
     Args:
@@ -459,7 +408,7 @@ def _other(what: What, said: str) -> Mistake:
     """A row for handing in another matrix than the one that was asked for."""
     return Mistake(
         f"is-{what}", "matrix", f"this is {said}", "hand in the matrix that was asked for",
-        _step(lambda a: a.what != what, what=what),
+        _step(lambda a: a.dropout != "inferred", what=what),
     )  # fmt: skip
 
 
