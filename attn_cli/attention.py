@@ -71,9 +71,7 @@ def attend(
         UsageError: logits below 0 are to be divided by their sum.
     """
     n_head, _, d_head = query.shape
-    groups = n_head // key.shape[0]
-    if groups > 1:
-        key, value = np.repeat(key, groups, axis=0), np.repeat(value, groups, axis=0)
+    key, value = repeated(key, n_head), repeated(value, n_head)
     if score_vector is None:
         scores = query @ key.transpose(0, 2, 1)
     else:
@@ -94,6 +92,12 @@ def attend(
     dropped = None if dropout is None else weights * dropout
     mixing: Floats = weights if dropped is None else dropped
     return Attention(scores, logits, weights, lse, dropped, mixing @ value)
+
+
+def repeated(shared: Floats, n_head: int) -> Floats:
+    """Keys or values (n_kv_head, …) for every one of `n_head` query heads, neighbours sharing."""
+    groups = n_head // shared.shape[0]
+    return np.repeat(shared, groups, axis=0) if groups > 1 else shared
 
 
 def additive_scores(query: Floats, key: Floats, score_vector: Floats) -> Floats:

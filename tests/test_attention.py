@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from attn_cli.attention import Attention, attend
+from attn_cli.errors import UsageError
 
 EXAMPLES = settings(max_examples=80, deadline=None, database=None)
 # Query, key and value up to 2 and widths up to 6: scores reach 24, where float32 steps by 2e-6.
@@ -39,12 +40,30 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@st.composite
+def full_problems(draw: st.DrawFn) -> dict[str, Any]:
+    """The same with a cap, a bias, additive scores and dropout, each of them or not."""
+    problem = draw(problems())
+    (n_head, n_query, d_head), n_key = problem["query"].shape, problem["key"].shape[1]
+    factors = arrays(np.float32, (n_head, n_query, n_key), elements=st.sampled_from([0, 1.25]))
+    return problem | {
+        "softcap": draw(st.none() | st.sampled_from([0.5, 30.0])),
+        "bias": draw(st.none() | tensors(n_head, n_query, n_key)),
+        "score_vector": draw(st.none() | tensors(n_head, d_head)),
+        "dropout": draw(st.none() | factors),
+    }
+
+
 def naive(
     query: np.ndarray,
     key: np.ndarray,
     value: np.ndarray,
     scale: float | None,
     allowed: np.ndarray | None,
+    softcap: float | None = None,
+    bias: np.ndarray | None = None,
+    score_vector: np.ndarray | None = None,
+    dropout: np.ndarray | None = None,
 ) -> Attention:
     """One number at a time, in float64, as the formula is written."""
     (n_head, n_query, d_head), (n_kv_head, n_key, d_value) = query.shape, value.shape
@@ -56,21 +75,38 @@ def naive(
         g = h // (n_head // n_kv_head)  # neighbouring query heads share a key/value head
         for i in range(n_query):
             for j in range(n_key):
-                scores[h, i, j] = sum(q[h, i, d] * k[g, j, d] for d in range(d_head))
+                pairs = [(float(q[h, i, d]), float(k[g, j, d])) for d in range(d_head)]
+                scores[h, i, j] = (
+                    sum(a * b for a, b in pairs)
+                    if score_vector is None
+                    else sum(
+                        float(v) * math.tanh(a + b)
+                        for v, (a, b) in zip(score_vector[h], pairs, strict=True)
+                    )
+                )
             seen = [j for j in range(n_key) if allowed is None or allowed[i, j]]
             for j in seen:
                 factor = 1 / math.sqrt(d_head) if scale is None else scale
                 logits[h, i, j] = scores[h, i, j] * factor
+                if softcap is not None:
+                    logits[h, i, j] = softcap * math.tanh(logits[h, i, j] / softcap)
+                if bias is not None:
+                    logits[h, i, j] += bias[h, i, j]
             total = sum(math.exp(logits[h, i, j]) for j in seen)
             for j in seen:
                 weights[h, i, j] = math.exp(logits[h, i, j]) / total
-                context[h, i] += weights[h, i, j] * v[g, j]
+                kept = 1.0 if dropout is None else float(dropout[h, i, j])
+                context[h, i] += weights[h, i, j] * kept * v[g, j]
             lse[h, i] = math.log(total) if seen else -math.inf
-    return Attention(scores, logits, weights, lse, context)
+    dropped = None if dropout is None else weights * dropout
+    return Attention(scores, logits, weights, lse, dropped, context)
 
 
 def assert_near(found: Attention, expected: Attention, tolerance: float = NEAR) -> None:
     for name, ours, theirs in zip(found._fields, found, expected, strict=True):
+        assert (ours is None) == (theirs is None), name
+        if ours is None:
+            continue
         assert ours.shape == theirs.shape, name
         finite = np.isfinite(theirs)
         assert np.array_equal(ours[~finite], theirs[~finite]), name
@@ -108,12 +144,30 @@ def test_by_hand() -> None:
     assert masked.context.tolist() == [[[0, 8]]]
 
 
-@given(problems())
+@given(full_problems())
 @EXAMPLES
 def test_against_float64(problem: dict[str, Any]) -> None:
     found = attend(**problem)
-    assert all(array.dtype == np.float32 for array in found)
+    assert all(array is None or array.dtype == np.float32 for array in found)
     assert_near(found, naive(**problem))
+
+
+def test_weights_by_sum() -> None:
+    """The book's first try: 1, 3 and 4 are 1/8, 3/8 and 4/8; what is masked counts as nothing."""
+    query, key = np.ones((1, 1, 1), dtype=np.float32), np.array([[[1], [3], [4]]], np.float32)
+    found = attend(query, key, key, scale=1.0, normalize="sum")
+    assert (found.weights.tolist(), found.lse) == ([[[0.125, 0.375, 0.5]]], None)
+    assert found.context.tolist() == [[[(1 + 9 + 16) / 8]]]
+    masked = attend(
+        query, key, key, scale=1.0, normalize="sum", allowed=np.array([[True, True, False]])
+    )
+    assert masked.weights.tolist() == [[[0.25, 0.75, 0]]]
+    nothing = attend(
+        query, key, key, scale=1.0, normalize="sum", allowed=np.zeros((1, 3), dtype=bool)
+    )
+    assert nothing.weights.tolist() == [[[0, 0, 0]]]
+    with pytest.raises(UsageError, match="never negative"):
+        attend(query, -key, key, normalize="sum")
 
 
 @given(problems())
@@ -167,7 +221,7 @@ def test_grouped_heads_are_repeated_heads(problem: dict[str, Any]) -> None:
         for name in ("key", "value")
     }
     for one, other in zip(attend(**problem), attend(**repeated), strict=True):
-        assert np.array_equal(one, other)
+        assert (one is None and other is None) or np.array_equal(one, other)
 
 
 @given(problems())
@@ -191,7 +245,7 @@ def test_huge_scores(sign: int) -> None:
     value = np.array([[[1], [2], [3]]], dtype=np.float32)
     found = attend(query, key, value, scale=1.0)
     assert found.scores[0, 0].tolist() == pytest.approx([1e30, -1e30, 0])
-    assert all(np.isfinite(array).all() for array in found)
+    assert all(np.isfinite(array).all() for array in found if array is not None)
     best = 0 if sign > 0 else 1
     assert found.weights.tolist() == [[[1, 0, 0], [float(best == 0), float(best == 1), 0]]]
     assert found.context.tolist() == [[[1], [best + 1]]]

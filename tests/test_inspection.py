@@ -23,6 +23,17 @@ QUERIES = tuple(Token(text, word=i) for i, text in enumerate(("one", "two", "thr
 KEYS = tuple(Token(text) for text in ("un", "deux", "trois", "quatre"))
 ALLOWED = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]], dtype=bool)
 N_QUERY, N_KEY, N_HEAD, N_KV_HEAD, D_HEAD, D_VALUE, D_MODEL = 3, 4, 4, 2, 5, 6, 7
+SIZES = {
+    "n_query": N_QUERY,
+    "n_key": N_KEY,
+    "n_head": N_HEAD,
+    "n_kv_head": N_KV_HEAD,
+    "d_head": D_HEAD,
+    "d_value": D_VALUE,
+    "d_model": D_MODEL,
+    "d_out": 8,
+    "n_rotary": 9,
+}
 
 
 def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
@@ -31,12 +42,20 @@ def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
     query = random.normal(size=(N_HEAD, N_QUERY, D_HEAD)).astype(np.float32)
     key = random.normal(size=(N_KV_HEAD, N_KEY, D_HEAD)).astype(np.float32)
     value = random.normal(size=(N_KV_HEAD, N_KEY, D_VALUE)).astype(np.float32)
-    run = attend(query, key, value, allowed=allowed)
-    return Layer(index=index, scale=0.5, query=query, key=key, value=value, **run._asdict())
+    dropout = random.choice([0, 2], size=(N_HEAD, N_QUERY, N_KEY)).astype(np.float32)
+    run = attend(query, key, value, allowed=allowed, dropout=dropout)
+    others = {
+        item.name: random.normal(size=[SIZES[axis] for axis in item.metadata["axes"]])
+        for item in fields(Layer)
+        if "axes" in item.metadata and item.name not in ("query", "key", "value", *run._fields)
+    }
+    made = {"query": query, "key": key, "value": value, **run._asdict()}
+    return Layer(index=index, scale=0.5, softcap=50.0, **others | made | {"dropout": dropout})
 
 
 def parts() -> dict[str, Any]:
     """The arguments of a whole Inspection: two layers, grouped heads, a wholly masked row."""
+    random = np.random.default_rng(9)
     return {
         "text": "one two three",
         "kind": "cross",
@@ -44,7 +63,11 @@ def parts() -> dict[str, Any]:
         "key_tokens": KEYS,
         "token_ids": np.array([3, 1, 2]),
         "vocabulary": Vocabulary({"one": 3, "two": 1, "three": 2}),
-        "embedding": np.random.default_rng(9).normal(size=(N_QUERY, D_MODEL)).astype(np.float32),
+        "embedding": random.normal(size=(N_QUERY, D_MODEL)).astype(np.float32),
+        "position_code": random.normal(size=(N_QUERY, D_MODEL)).astype(np.float32),
+        "key_text": "un deux trois quatre",
+        "key_ids": np.array([5, 6, 7, 8]),
+        "key_embedding": random.normal(size=(N_KEY, D_MODEL)).astype(np.float32),
         "mask": Mask(name="given", allowed=ALLOWED),
         "layers": (layer(0), layer(1)),
         "source": Source(model="by hand", settings={"seed": 1}),
@@ -132,7 +155,12 @@ def test_arrays_that_have_other_axes_or_none(change: dict[str, Any], message: st
 
 
 def test_key_heads_divide_the_query_heads() -> None:
-    changes = {"key": np.zeros((3, N_KEY, D_HEAD), F), "value": np.zeros((3, N_KEY, D_VALUE), F)}
+    changes = {
+        "key": np.zeros((3, N_KEY, D_HEAD), F),
+        "value": np.zeros((3, N_KEY, D_VALUE), F),
+        "w_key": None,
+        "w_value": None,
+    }
     with pytest.raises(DataError) as caught:
         with_layer(**changes)
     assert caught.value.message == (
@@ -141,6 +169,7 @@ def test_key_heads_divide_the_query_heads() -> None:
 
 
 PER_LAYER = [item.name for item in fields(Layer) if "axes" in item.metadata]
+PER_TEXT = [item.name for item in fields(Inspection) if "axes" in item.metadata]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -158,7 +187,7 @@ def test_numbers_that_are_not_finite(name: str, value: float) -> None:
         return
     with pytest.raises(DataError) as caught:
         make()
-    place = "[1][2]" if array.ndim == 2 else "[1][2][3]"
+    place = "".join(f"[{index}]" for index in (1, 2, 3)[: array.ndim])
     owner = "" if name == "embedding" else "layers[1]."
     assert caught.value.message == f"`{owner}{name}{place}` is not a finite number: {value}"
 
@@ -275,7 +304,7 @@ def test_rows_may_be_off_by_the_rounding_of_their_dtype(
 def test_arrays_are_of_their_dtype_and_read_only() -> None:
     run = whole(embedding=np.ones((N_QUERY, D_MODEL)), token_ids=np.arange(3, dtype=np.int32))
     found = [array for owner in (run, run.mask, *run.layers) for _, array, _ in arrays(owner)]
-    assert len(found) == 3 + 2 * len(PER_LAYER)
+    assert len(found) == len(PER_TEXT) + 1 + 2 * len(PER_LAYER)
     for array in found:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -316,6 +345,10 @@ CHANGES: dict[str, Any] = {
     "token_ids": np.array([3, 1, 4]),
     "vocabulary": None,
     "embedding": np.nextafter(parts()["embedding"], F(9)),
+    "position_code": None,
+    "key_text": "un",
+    "key_ids": np.array([5, 6, 7, 9]),
+    "key_embedding": None,
     "mask": Mask(name="other", allowed=ALLOWED),
     "layers": (layer(0),),
     "source": Source(model="by hand", settings={"seed": 2}),
@@ -352,6 +385,8 @@ def test_dimensions() -> None:
         "d_model": D_MODEL,
         "d_head": D_HEAD,
         "d_value": D_VALUE,
+        "d_out": SIZES["d_out"],
+        "n_rotary": SIZES["n_rotary"],
         "n_vocab": 3,
     }
     assert whole().dimensions == expected
@@ -366,7 +401,7 @@ def test_self_attention_has_one_tuple_of_tokens() -> None:
         Inspection(kind="cross", query_tokens=QUERIES)
 
 
-@pytest.mark.parametrize("names", [set(), {"query", "embedding"}, {"logits", "vocabulary"}])
+@pytest.mark.parametrize("names", [set(), {"value", "embedding"}, {"logits", "vocabulary"}])
 def test_keeping(names: set[str]) -> None:
     run = whole()
     kept = run.keeping(names)
@@ -380,7 +415,15 @@ def test_keeping(names: set[str]) -> None:
             assert np.array_equal(array, getattr(before, name))
         assert (after.index, after.scale) == (before.index, before.scale)
     assert run == whole()  # the first is as it was
-    assert run.keeping({*PER_LAYER, "embedding", "vocabulary"}) == run
+    assert run.keeping({*PER_LAYER, *PER_TEXT, "vocabulary"}) == run
+
+
+def test_some_arrays_go_where_another_goes() -> None:
+    kept = whole().keeping({"query", "w_output", "embedding"})
+    found = {name for name, _, _ in arrays(kept.layers[0])}
+    assert found == {"query", "rotation", "w_output", "b_output", "weights"}
+    assert kept.key_embedding is not None
+    assert whole().keeping({"weights"}).key_embedding is None
 
 
 # How it shows itself ----------------------------------------------------------------------------

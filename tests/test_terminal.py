@@ -211,11 +211,14 @@ def test_what_is_cut_ends_in_an_ellipsis() -> None:
 
 
 def test_every_table_says_its_shape_and_what_rows_and_columns_are() -> None:
-    shown = draw(inspected("article"), Screen(120))
-    shapes = {"query": "6 × 2", "key": "6 × 2", "value": "6 × 4", "embedding": "6 × 3"}
+    everything = inspect(
+        "a b c d e f", positions="learned", dropout=0.5, heads=2, d_v=2, out_proj=True
+    )
+    shown = draw(everything, Screen(120))
+    shapes = {"query": "6 × 2", "key": "6 × 2", "value": "6 × 2", "embedding": "6 × 3"}
     for name in SHOWABLE:
-        shape = shapes.get(name, r"\d+ × \d+")
-        assert re.search(rf"^{name} +{shape}\b.*\nrows: .+columns: .+", shown, re.MULTILINE), name
+        shape, title = shapes.get(name, r"\d+ × \d+"), name.replace("position_", "position ")
+        assert re.search(rf"^{title} +{shape}\b.*\nrows: .+columns: .+", shown, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("precision", [0, 1, 9, 17])

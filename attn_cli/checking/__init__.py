@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import numpy as np
 
 from attn_cli.checking.attempts import Attempt, Drawn, Text, What, drawer, tensor
+from attn_cli.checking.mistakes import mistakes
+from attn_cli.checking.rows import Mistake
+from attn_cli.embedding import own_vectors
 from attn_cli.errors import DataError
 from attn_cli.inspection import Inspection, Vectors
-from attn_cli.checking.mistakes import Mistake, mistakes
 from attn_cli.recipes import Recipe, recipe
 from attn_cli.text import Split
-from attn_cli.tutorial import fitted, inspect, own_vectors
+from attn_cli.tutorial import fitted, inspect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +36,7 @@ _LIKELY: tuple[What, ...] = ("weights", "output", "context")
 _OTHERS: tuple[What, ...] = ("embedding", "query", "key", "value")
 MOST_DECIMALS = 6  # torch's own numbers agree with ours to about 1e-6
 _NOISE = 1e-6  # of float32 along the way, for numbers of size 1
+_MOST_AMPLIFIED = 100.0
 _MOST_FOR_PAIRS = 1 << 14  # numbers in all heads' weights, up to which two mistakes are tried
 
 
@@ -216,7 +219,7 @@ def _presumed(
 
 def _shapes(base: Attempt, draw: _Draw, what: What | None) -> Iterator[str]:
     for kind in (*_LIKELY, "embedding", "query") if what is None else (what,):
-        array = _made(replace(base, what=kind), draw)  # type: ignore[arg-type]
+        array = _made(replace(base, what=kind), draw)
         if array is None:
             yield f"no {kind}"
         elif kind != "output" or what is not None:
@@ -244,9 +247,10 @@ def fit(student: Student, attempt: Attempt, draw: _Draw) -> Fit | None:
     gaps = _gaps(student.values, candidates)
     nearest = int(gaps.reshape(len(gaps), -1).max(axis=1).argmin())
     ours = candidates[nearest]
-    size = np.abs(ours, where=np.isfinite(ours), out=np.zeros_like(ours)).max()
+    size = float(np.abs(ours[np.isfinite(ours)]).max(initial=0.0))
     tolerance = 0.5 * 10.0 ** -min(student.decimals, MOST_DECIMALS)
-    tolerance += _NOISE * max(1.0, float(size)) * max(1.0, peak)
+    # An error in a logit is one in the weight's logarithm; beyond the bound all is 0 or 1 anyway.
+    tolerance += _NOISE * max(1.0, size) * min(max(1.0, peak), _MOST_AMPLIFIED)
     return Fit(gaps[nearest], tolerance, nearest if len(candidates) > 1 else None, ours)
 
 
@@ -276,7 +280,10 @@ def _shaped(values: NDArray[Any], made: Floats, attempt: Attempt) -> Floats | No
 def _permuted(values: NDArray[Any], made: Floats) -> Floats:
     """The heads in the order in which they fit best, each of them once."""
     nearest = [int(_gaps(head, made).max(axis=(1, 2)).argmin()) for head in values]
-    return made[nearest] if sorted(nearest) == list(range(len(made))) else made
+    if sorted(nearest) != list(range(len(made))):
+        return made
+    permuted: Floats = made[nearest]
+    return permuted
 
 
 def _dropped_as(values: NDArray[Any], weights: Floats) -> Floats:
@@ -293,7 +300,8 @@ def _dropped_as(values: NDArray[Any], weights: Floats) -> Floats:
     p = round(1 - 1 / factor, 2) if factor > 1 else 0.0
     if not 0 < p < 1:
         return weights
-    return np.where(values == 0, np.float32(0), weights / np.float32(1 - p))
+    dropped: Floats = np.where(values == 0, np.float32(0), weights / np.float32(1 - p))
+    return dropped
 
 
 def _gaps(values: NDArray[Any], made: Floats) -> NDArray[np.float64]:

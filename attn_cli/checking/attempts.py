@@ -8,7 +8,7 @@ Dimensions: n_head query heads, n_kv_head key/value heads, n_query, n_key, d_hea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -17,23 +17,14 @@ import numpy as np
 from attn_cli import masks
 from attn_cli.attention import Attention, attend
 from attn_cli.draws import Weights, draw_weights, dropout_factors
+from attn_cli.embedding import Embedded, embed, tokenize
 from attn_cli.errors import AttnError
 from attn_cli.inspection import Vectors
 from attn_cli.operations import softmax
 from attn_cli.recipes import Recipe
 from attn_cli.text import Split
 from attn_cli.torch_random import Generator, linear
-from attn_cli.tutorial import (
-    Embedded,
-    draw,
-    embed,
-    fitted,
-    joined,
-    position_bias,
-    project,
-    scale_of,
-    tokenize,
-)
+from attn_cli.tutorial import draw, fitted, joined, position_bias, project, scale_of
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -45,9 +36,19 @@ _MOST_SKIPPED = 1 << 26  # numbers of an embedding that are drawn only to be pas
 # What a matrix can be. `joined` is the heads' contexts side by side before an output projection,
 # `unprojected` the embedding mixed by the weights.
 What = Literal[
-    "embedding", "query", "key", "value", "scores", "logits", "weights", "dropped", "context",
-    "output", "joined", "unprojected",
-]  # fmt: skip
+    "embedding",
+    "query",
+    "key",
+    "value",
+    "scores",
+    "logits",
+    "weights",
+    "dropped",
+    "context",
+    "output",
+    "joined",
+    "unprojected",
+]
 Numbering = Literal["recipe", "gaps", "caseless", "from-one"]
 Scale = Literal["recipe", "1", "√d_k", "√d_model", "d_k", "×√d_k", "√(heads·d_k)", "√d_v"]
 Softmax = Literal["keys", "queries", "heads", "all", "sum", "none"]
@@ -57,7 +58,7 @@ Softmax = Literal["keys", "queries", "heads", "all", "sum", "none"]
 class Attempt:
     """Everything that decides the numbers: the recipe, and how its steps are carried out."""
 
-    recipe: Recipe
+    recipe: Recipe = field(default_factory=Recipe)
     what: What = "weights"
     # From text to embedding and weights
     split: Split = "words"
@@ -243,9 +244,11 @@ def _allowed(attempt: Attempt, n: int) -> Booleans | None:
     """The mask, (n, n): a right one by its name, or one of the triangles that are not."""
     offset = {"ahead": 1, "behind": -1}.get(attempt.mask)
     if offset is not None:
-        return np.tri(n, k=offset, dtype=bool)
+        seen: Booleans = np.tri(n, k=offset, dtype=bool)
+        return seen
     if attempt.mask == "later":
-        return np.tri(n, dtype=bool).T
+        later: Booleans = np.tri(n, dtype=bool).T
+        return later
     return masks.allowed(attempt.mask, n)
 
 
@@ -273,7 +276,7 @@ def _scale(drawn: Drawn, attempt: Attempt) -> float:
     if attempt.scale == "recipe":
         return scale_of(attempt.recipe, drawn.query.shape[2])
     d_k, d_v = float(drawn.query.shape[2]), float(drawn.value.shape[2])
-    scales = {
+    scales: dict[str, float] = {
         "1": 1.0,
         "√d_k": d_k**-0.5,
         "√d_model": drawn.queries.shape[1] ** -0.5,
@@ -315,14 +318,18 @@ def _mixed(drawn: Drawn, attempt: Attempt, weights: Floats) -> Floats | None:
         made = replace(made, dropout=attempt.dropout)
     if what == "dropped" and not made.dropout:
         return None
-    mixing = weights * dropout_factors(made, weights.shape) if made.dropout else weights
+    mixing = weights
+    if made.dropout:
+        mixing = weights * dropout_factors(made, weights.shape)
     if what == "dropped":
         return mixing
     if attempt.mixing == "columns":
         mixing = mixing.swapaxes(1, 2)
     if what == "unprojected":
-        return mixing @ drawn.keys
-    context: Floats = mixing @ np.repeat(drawn.value, len(weights) // len(drawn.value), axis=0)
+        unprojected: Floats = mixing @ drawn.keys
+        return unprojected
+    value: Floats = np.repeat(drawn.value, len(weights) // len(drawn.value), axis=0)
+    context: Floats = mixing @ value
     if what == "context":
         return context
     return joined(context, drawn.weights if what == "output" else None)

@@ -121,6 +121,39 @@ class Output(Group):
         else:
             self._stream(inspections, name)
 
+    def compare(self, inspections: "Iterable[Inspection]", way: str) -> None:
+        """Print every Inspection beside an approximation of it, as tables or JSON Lines."""
+        from attn_cli.approximation import approximate
+
+        if self.out is not None or self.format not in (None, "table", "json", "jsonl"):
+            raise UsageError(
+                "a comparison is printed as tables or as JSON", "Redirect what `--json` prints."
+            )
+        for index, inspection in enumerate(inspections):
+            found = [approximate(inspection, layer, way) for layer in inspection.layers]
+            if self.json or self.format in ("json", "jsonl"):
+                from attn_cli.files import comparisons
+
+                pieces = comparisons.write(inspection, way, found, self.precision)
+                write_bytes(b"".join(pieces))
+                continue
+            from attn_cli.tables import PRECISION
+            from attn_cli.terminal import approximation
+            from attn_cli.terminal.render import render
+
+            names = [n for n in approximation.COMPARED if self.names is None or n in self.names]
+            on = screen(self.color)
+            drawn = approximation.lines(
+                inspection,
+                way,
+                found,
+                on,
+                names if self.names is not None else names[:1],
+                precision=PRECISION if self.precision is None else self.precision,
+                style=self.style,
+            )
+            write_text(("\n" if index else "") + render(drawn, on.colors))
+
     def _name(self, many: bool) -> str:
         """The format, a key of `attn_cli.files.FORMATS` or `table`."""
         name: str | None = "json" if self.json and self.format is None else self.format

@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
     """One document on one line, in pieces of a row or so."""
-    for piece in _object(document(inspection, precision), _number_writer(precision)):
+    yield from line(document(inspection, precision), precision)
+
+
+def line(values: Mapping[str, Any], precision: int | None = None) -> Iterator[bytes]:
+    """Plain values and arrays as one line of JSON, in pieces of a row or so."""
+    for piece in _object(values, _number_writer(precision)):
         yield piece.encode("ascii")
     yield b"\n"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
@@ -47,12 +48,12 @@ def lines(
             need many blocks of columns.
         own_scale: colour weights from 0 to the table's largest instead of from 0 to 1.
     """
-    yield from _heading(inspection, screen)
+    yield from heading(inspection, screen)
     for table in tables(inspection, names):
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
         yield []
-        yield from _table(table, screen, precision, style)
+        yield from table_lines(table, screen, precision, style)
 
 
 def console_view(
@@ -74,7 +75,8 @@ def console_view(
         yield Segment.line()
 
 
-def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
+def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
+    """The text, and in what it was looked at."""
     text = screen.clean(inspection.text)
     quoted = fit(text, min(screen.width - 2, cell_len(text)))
     yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
@@ -85,13 +87,31 @@ def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
         facts.append(f"recipe {source.recipe}")
     if source.seed is not None:
         facts.append(f"seed {source.seed}")
+    facts += _choices(inspection)
     yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
+
+
+def _choices(inspection: Inspection) -> Iterator[str]:
+    """What is not as in the plainest attention: heads, mask, positions, scores."""
+    sizes, settings = inspection.dimensions, inspection.source.settings
+    n_head, n_kv_head = sizes.get("n_head", 1), sizes.get("n_kv_head")
+    if n_head > 1:
+        shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
+        yield f"{n_head} heads{shared}"
+    if inspection.mask.name not in ("none", inspection.kind):
+        yield f"mask {inspection.mask.name}"
+    for name, plain in (("positions", "none"), ("score", "scaled"), ("dropout", 0)):
+        if settings.get(name, plain) != plain:
+            yield f"{name} {settings[name]}"
 
 
 _KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
 
 
-def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> Iterator[Line]:
+def table_lines(
+    table: Table, screen: Screen, precision: int = PRECISION, style: ShowStyle = "auto"
+) -> Iterator[Line]:
+    """One table: its title, what its rows and columns are, its numbers or map, its legend."""
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
@@ -134,6 +154,10 @@ def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Itera
         note = f"{'size without sign' if plain else 'value'}, on this table's own scale"
     if table.allowed is not None and not table.allowed.all():
         note += f"; {MASKED} is masked"
+        blind = np.flatnonzero(~table.allowed.any(axis=1)).tolist()
+        if blind:
+            rows = ", ".join(map(str, blind[:5])) + (", …" if len(blind) > 5 else "")
+            note += f"; row{'s' * (len(blind) > 1)} {rows} may look at nothing: all weights are 0"
     width = max(min(_LEGEND_WIDTH, screen.width - len(low) - len(high) - 2), 1)
     steps = [(2 * i + 1) * 128 // width for i in range(width)]
     bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
