@@ -9,17 +9,18 @@ Dimensions: n_head heads, n_query queries, n_key keys, d_value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attn_cli.checking.attempts import Attempt, Drawn, Text, What, drawer, tensor
 from attn_cli.checking.mistakes import mistakes
 from attn_cli.checking.rows import Mistake
+from attn_cli.checking.verdict import MOST_DECIMALS, WHATS, Fit, Student, Verdict
 from attn_cli.embedding import own_vectors
 from attn_cli.errors import DataError
-from attn_cli.inspection import Inspection, Vectors
+from attn_cli.inspection import Vectors
 from attn_cli.recipes import Recipe, recipe
 from attn_cli.text import Split
 from attn_cli.tutorial import fitted, inspect
@@ -30,70 +31,14 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
     from attn_cli.vocabulary import Vocabulary
 
-WHATS: tuple[What, ...] = get_args(What)
 # What a matrix is taken for, by its shape; only where none of these fits, for one of the others.
+__all__ = ["MOST_DECIMALS", "WHATS", "Fit", "Student", "Verdict", "check"]
+
 _LIKELY: tuple[What, ...] = ("weights", "output", "context")
 _OTHERS: tuple[What, ...] = ("embedding", "query", "key", "value")
-MOST_DECIMALS = 6  # torch's own numbers agree with ours to about 1e-6
 _NOISE = 1e-6  # of float32 along the way, for numbers of size 1
 _MOST_AMPLIFIED = 100.0
 _MOST_FOR_PAIRS = 1 << 14  # numbers in all heads' weights, up to which two mistakes are tried
-
-
-class Student(NamedTuple):
-    """A matrix that somebody computed."""
-
-    values: NDArray[np.float64]  # (rows, columns) or (n_head, rows, columns)
-    decimals: int  # to which it is printed
-    what: What | None = None  # what it says it is
-
-
-class Fit(NamedTuple):
-    """How far a matrix is from what an attempt gives."""
-
-    gap: NDArray[np.float64]  # as the student's: absolute differences
-    tolerance: float
-    head: int | None  # the one that a matrix of two axes is nearest to, where there are several
-    ours: Floats  # as the student's
-    apart: bool = False  # the student's shape is that of the transpose: never equal
-
-    @property
-    def largest(self) -> float:
-        return float(self.gap.max())
-
-    @property
-    def is_equal(self) -> bool:
-        return not self.apart and self.largest <= self.tolerance
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Verdict:
-    """What became of a check."""
-
-    inspection: Inspection  # the right one
-    recipe: Recipe
-    student: Student
-    what: What  # that the matrix was compared with
-    fit: Fit
-    findings: tuple[tuple[Mistake, ...], ...]  # every explanation: one mistake or two
-    n_tried: int
-    tried_pairs: bool
-
-    @property
-    def equal(self) -> bool:
-        return self.fit.is_equal
-
-    @property
-    def decimals(self) -> int:
-        """To which the two were compared."""
-        return min(self.student.decimals, MOST_DECIMALS)
-
-    @property
-    def worst(self) -> tuple[int, int, int]:
-        """Head, row and column of the cell that differs most."""
-        *heads, row, column = np.unravel_index(int(self.fit.gap.argmax()), self.fit.gap.shape)
-        head = int(heads[0]) if heads else self.fit.head or 0
-        return head, int(row), int(column)
 
 
 def check(
