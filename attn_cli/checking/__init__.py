@@ -165,10 +165,10 @@ def _presumed(
 def _shapes(base: Attempt, draw: _Draw, what: What | None) -> Iterator[str]:
     for kind in (*_LIKELY, "embedding", "query") if what is None else (what,):
         array = _made(replace(base, what=kind), draw)
-        if array is None:
-            yield f"no {kind}"
-        elif kind != "output" or what is not None:
+        if array is not None:
             yield f"{kind} {_size(array[0] if len(array) == 1 else array)}"
+        elif what is not None:
+            yield f"no {kind}"
 
 
 def _size(array: NDArray[Any]) -> str:

@@ -129,11 +129,9 @@ def _explain(
     inspection, cell = verdict.inspection, verdict.worst
     query, key = cell_labels(inspection, verdict.what, cell.row, cell.column)
     line = ["attn", "explain", inspection.text, "--recipe", verdict.recipe.name]
-    given = {"vocab": sources.vocab, "cross": sources.cross, "embeddings": sources.embeddings}
-    given |= {"split": words.split} if words.split != "words" else {}
-    given |= {"unk": words.unk, "lowercase": words.lowercase or None, **vars(choices)}
+    given = {**vars(words), **vars(sources), **vars(choices), "file": None}
     for name, value in given.items():
-        if value is not None and value is not False:
+        if value not in (None, False, "words"):
             line.append(f"--{name.replace('_', '-')}")
             line += [] if value is True else [str(value)]
     line += ["--query", query, "--key", key]

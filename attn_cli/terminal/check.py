@@ -40,28 +40,10 @@ def lines(verdict: Verdict, screen: Screen, explain: str = "") -> Iterator[Line]
     yield []
     yield from wrapped(_verdict(verdict), screen, TITLE)
     if verdict.equal:
-        return
-    yield []
-    yield from _explanations(verdict, screen)
-    yield []
-    yield from _cell(verdict, screen)
-    if explain:
-        yield from wrapped(f"every step: {screen.clean(explain)}", screen, indent="  ")
-
-
-def _verdict(verdict: Verdict) -> str:
-    decimals = f"{verdict.decimals} decimal{'s' * (verdict.decimals != 1)}"
-    if verdict.fit.apart:
-        return "Not equal: the shape is that of the transposed matrix."
-    largest, allowed = verdict.fit.largest, verdict.fit.tolerance
-    gap = f"{largest:.2g}" if np.isfinite(largest) else "not a number"
-    if verdict.equal:
         return (
-            f"Equal to {decimals}: the largest difference is {gap}, and {allowed:.2g} is rounding."
+            f"Equal to {decimals}: off by {gap} at the most, where rounding allows {allowed:.2g}."
         )
-    return (
-        f"Not equal: the largest difference is {gap}, and to {decimals} rounding is {allowed:.2g}."
-    )
+    return f"Not equal to {decimals}: off by up to {gap}, where rounding allows {allowed:.2g}."
 
 
 def _explanations(verdict: Verdict, screen: Screen) -> Iterator[Line]:
@@ -136,11 +118,11 @@ def arithmetic(verdict: Verdict, places: int) -> Iterator[tuple[str, str]]:
         if verdict.what == "scores":
             return
         if np.isneginf(logit):
-            yield "logit", "masked: -∞"
-        else:
-            only = verdict.recipe.softcap is None and verdict.recipe.positions != "alibi"
-            scaled = f"{shown(score)} × {shown(layer.scale or 1)} = " if only else ""
-            yield "logit", scaled + shown(logit)
+            yield "logit", "masked, so -∞, and its weight is 0"
+            return
+        only_scaled = verdict.recipe.softcap is None and verdict.recipe.positions != "alibi"
+        product = f"{shown(score)} × {shown(layer.scale or 1)} = " if only_scaled else ""
+        yield "logit", product + shown(logit)
         if layer.lse is not None and verdict.what != "logits":
             total = float(layer.lse[head, row])
             weight = float(layer.weights[head, row, column])
@@ -149,7 +131,7 @@ def arithmetic(verdict: Verdict, places: int) -> Iterator[tuple[str, str]]:
         group = len(layer.weights) // len(layer.value)
         mixing = layer.weights if layer.dropped is None else layer.dropped
         pairs = (mixing[head, row].tolist(), layer.value[head // group][:, column].tolist())
-        yield "weights · values", _products(*pairs, shown) + shown(verdict.worst.ours)
+        yield "context", _products(*pairs, shown) + shown(verdict.worst.ours)
 
 
 def _score(verdict: Verdict, shown: Callable[[float], str]) -> str:
