@@ -40,10 +40,24 @@ def lines(verdict: Verdict, screen: Screen, explain: str = "") -> Iterator[Line]
     yield []
     yield from wrapped(_verdict(verdict), screen, TITLE)
     if verdict.equal:
-        return (
-            f"Equal to {decimals}: off by {gap} at the most, where rounding allows {allowed:.2g}."
-        )
-    return f"Not equal to {decimals}: off by up to {gap}, where rounding allows {allowed:.2g}."
+        return
+    yield []
+    yield from _explanations(verdict, screen)
+    yield []
+    yield from _cell(verdict, screen)
+    if explain:
+        yield from wrapped(f"every step: {screen.clean(explain)}", screen, indent="  ")
+
+
+def _verdict(verdict: Verdict) -> str:
+    decimals = f"{verdict.decimals} decimal{'s' * (verdict.decimals != 1)}"
+    if verdict.fit.apart:
+        return "Not equal: the shape is that of the transposed matrix."
+    largest, allowed = verdict.fit.largest, f"where rounding allows {verdict.fit.tolerance:.2g}"
+    gap = f"{largest:.2g}" if np.isfinite(largest) else "what is not a number"
+    if verdict.equal:
+        return f"Equal to {decimals}: off by {gap} at the most, {allowed}."
+    return f"Not equal to {decimals}: off by up to {gap}, {allowed}."
 
 
 def _explanations(verdict: Verdict, screen: Screen) -> Iterator[Line]:
