@@ -78,6 +78,8 @@ RECIPES = {
     "book": Recipe(name="book", d_k=2, d_v=2),
 }
 
+SENTENCE = "Life is short, eat dessert first"  # of all but the book
+
 # The six vectors that the book gives for "Your journey starts with one step".
 JOURNEY = {
     "Your": (0.43, 0.15, 0.89),

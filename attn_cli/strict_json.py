@@ -6,13 +6,24 @@ It knows nothing of Inspections; `document` and `vocabulary` give the values a m
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from attn_cli.errors import DataError
 
 
-def parse(data: bytes, name: str) -> Any:
+def parse(
+    data: bytes,
+    name: str,
+    *,
+    floats: Callable[[str], Any] | None = None,
+    constants: Callable[[str], Any] | None = None,
+) -> Any:
     """A JSON document as Python values.
+
+    Args:
+        floats: what makes a value of a number with a point or an exponent; None: float.
+        constants: what makes a value of NaN, Infinity and -Infinity; None refuses them.
 
     Raises:
         DataError: not UTF-8, not JSON, NaN or Infinity, a key given twice, a number beyond
@@ -25,7 +36,12 @@ def parse(data: bytes, name: str) -> Any:
             f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
         ) from None
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_float=floats,
+            parse_constant=constants or _refuse_constant,
+        )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(f"{name} is not JSON: {error.msg} at {where}") from None

@@ -249,3 +249,11 @@ def _head(layer: Layer, kind: _Kind, place: int) -> int:
 
 def _numbers(count: int) -> list[str]:
     return [str(index) for index in range(count)]
+
+
+def cell_labels(inspection: Inspection, what: str, row: int, column: int) -> tuple[str, str]:
+    """What a row and a column of one of an Inspection's matrices are called: words, or numbers."""
+    queries, keys = (token_labels(t) for t in (inspection.query_tokens, inspection.key_tokens))
+    rows = keys if what in ("key", "value") else queries
+    to_keys = what in ("scores", "logits", "weights", "dropped")
+    return rows[row], keys[column] if to_keys else str(column)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +42,8 @@ class Generator:
     def __init__(self, seed: int) -> None:
         if not MIN_SEED <= seed <= MAX_SEED:
             raise UsageError(f"the seed must be between -2**63 and 2**64 - 1, not: {seed}")
-        state = [seed & 0xFFFFFFFF]
-        for index in range(1, 624):
-            previous = state[-1]
-            state.append((1812433253 * (previous ^ previous >> 30) + index) & 0xFFFFFFFF)
         self._engine = random.Random()
-        self._engine.setstate((3, (*state, 624), None))
+        self._engine.setstate((3, _state(seed & 0xFFFFFFFF), None))
         self._spare_normal: float | None = None
 
     def words(self, count: int) -> Words32:
@@ -107,6 +104,16 @@ class Generator:
         angle = 2.0 * math.pi * u1
         self._spare_normal = radius * math.sin(angle)
         return radius * math.cos(angle)
+
+
+@lru_cache(maxsize=16)
+def _state(seed: int) -> tuple[int, ...]:
+    """MT19937's 624 words after init_genrand(seed), and the place in them: all are used."""
+    state = [seed]
+    for index in range(1, 624):
+        previous = state[-1]
+        state.append((1812433253 * (previous ^ previous >> 30) + index) & 0xFFFFFFFF)
+    return (*state, 624)
 
 
 def normal_blocks(uniforms: Floats) -> Floats:

@@ -9,44 +9,25 @@ n_head heads, whose keys and values are n_kv_head.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from attn_cli import __version__, masks, memory
 from attn_cli.attention import attend
 from attn_cli.draws import Weights, draw_weights, dropout_factors
+from attn_cli.embedding import Side, embed, own_vectors, tokenize
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
-from attn_cli.positions import (
-    alibi_slopes,
-    rotary_angles,
-    rotary_frequencies,
-    rotate,
-    sinusoidal_code,
-)
-from attn_cli.recipes import JOURNEY, Recipe, recipe
-from attn_cli.text import Split, split_text
-from attn_cli.torch_random import Generator, embedding, skip_normals
+from attn_cli.positions import alibi_slopes, rotary_angles, rotary_frequencies, rotate
+from attn_cli.recipes import Recipe, recipe
+from attn_cli.text import Split
+from attn_cli.torch_random import Generator
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from attn_cli.types import Booleans, Floats, Integers
-
-
-_Rows: TypeAlias = "Callable[[tuple[Token, ...]], tuple[Integers, Floats]]"
-
-
-class _Side(NamedTuple):
-    """What looks, or what is looked at."""
-
-    tokens: tuple[Token, ...]
-    ids: Integers | None
-    embedded: Floats  # (n, d_model), the code of the places added
-    code: Floats | None  # (n, d_model)
+    from attn_cli.types import Booleans, Floats
 
 
 def inspect(
@@ -96,29 +77,20 @@ def inspect(
     [0.03860000148415661, 0.6869999766349792, 0.020400000736117363]
     """
     made = recipe(source, **choices)
-    if vectors is None and made.name == "book":
-        vectors = Vectors(np.array(list(JOURNEY.values()), dtype=np.float32), list(JOURNEY))
-    made = _fitted(made, vectors, choices.get("d_model"))
+    vectors = own_vectors(made) if vectors is None else vectors
+    made = fitted(made, vectors, choices.get("d_model"))
     _require_sense(made, cross, vectors, vocabulary, unknown)
     if split in ("characters", "bytes"):  # their number is known before they are made
         _require_memory(made, len(text or ""), len(cross or text or ""))
-    tokens = _tokens(text, vectors, split, lowercase)
+    tokens = tokenize(text, vectors, split, lowercase)
     others = tokens if cross is None else _other_tokens(cross, split, lowercase)
     _require_memory(made, len(tokens), made.cross_rand or len(others))
-    known, rows, stream = (
-        _drawn(made, (*tokens, *others), vocabulary, unknown)
-        if vectors is None
-        else _given(made, vectors, len(tokens))
+    known, query_side, key_side, stream = embed(
+        made, tokens, others, vectors=vectors, vocabulary=vocabulary, unknown=unknown
     )
-    code = _position_code(made, max(len(tokens), len(others)), stream)
-    query_side = key_side = _side(tokens, rows(tokens), code)
-    if cross is not None:
-        key_side = _side(others, rows(others), code)
-    generator = Generator(made.seed) if made.reseed else stream
-    weights = None if made.init == "none" else draw_weights(made, generator)
-    if made.cross_rand is not None:
-        random = generator.rand(made.cross_rand, made.d_model)
-        key_side = _Side(tuple(Token(f"x{i}") for i in range(len(random))), None, random, None)
+    weights, random = draw(made, Generator(made.seed) if made.reseed else stream)
+    if random is not None:
+        key_side = Side(tuple(Token(f"x{i}") for i in range(len(random))), None, random, None)
     allowed = masks.allowed(made.mask, len(tokens))
     is_cross = key_side is not query_side
     return Inspection(
@@ -139,7 +111,14 @@ def inspect(
     )
 
 
-def _fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe:
+def draw(made: Recipe, generator: Generator) -> tuple[Weights | None, Floats | None]:
+    """The weights, and the random vectors (cross_rand, d_model) that may follow them."""
+    weights = None if made.init == "none" else draw_weights(made, generator)
+    random = None if made.cross_rand is None else generator.rand(made.cross_rand, made.d_model)
+    return weights, random
+
+
+def fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe:
     """The recipe with the widths that given vectors, or the lack of weights, leave it."""
     if vectors is not None:
         width = vectors.rows.shape[1]
@@ -204,104 +183,39 @@ def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
     )
 
 
-def _tokens(
-    text: str | None, vectors: Vectors | None, split: Split, lowercase: bool
-) -> tuple[Token, ...]:
-    if text is not None:
-        words = split_text(text, split, lowercase=lowercase)
-        return tuple(Token(w.text, (w.start, w.end), False, i) for i, w in enumerate(words))
-    if vectors is None or vectors.names is None:
-        raise DataError("the vectors have no names", "Give the text that they stand for, too.")
-    return tuple(Token(name, None, False, i) for i, name in enumerate(vectors.names))
-
-
 def _other_tokens(cross: str, split: Split, lowercase: bool) -> tuple[Token, ...]:
     try:
-        return _tokens(cross, None, split, lowercase)
+        return tokenize(cross, None, split, lowercase)
     except DataError as error:
         raise DataError(f"of the second text: {error.message}", error.hint) from None
 
 
-def _drawn(
-    made: Recipe, tokens: tuple[Token, ...], vocabulary: Vocabulary | None, unknown: str | None
-) -> tuple[Vocabulary, _Rows, Generator]:
-    """The vocabulary, what gives tokens their ids and rows, and the stream behind the table."""
-    names = [token.text for token in tokens]
-    if vocabulary is None:
-        vocabulary = (
-            Vocabulary.of(names)
-            if made.sort
-            else Vocabulary({name: index for index, name in enumerate(dict.fromkeys(names))})
-        )
-    known = vocabulary if unknown is None else vocabulary.with_unknown(unknown)
-    needed = max(known.values()) + 1 if known else 0
-    n_rows = needed if made.vocab_size is None else made.vocab_size
-    if needed > n_rows:
-        raise UsageError(
-            f"the vocabulary needs {needed} rows, the embedding has {n_rows}",
-            f"Use `--vocab-size {needed}` or more.",
-        )
+class Projected(NamedTuple):
+    """What attention is computed from, float32."""
 
-    def rows(tokens: tuple[Token, ...]) -> tuple[Integers, Floats]:
-        encoded = known.encode((token.text for token in tokens), unknown=unknown)
-        ids = np.array(encoded, dtype=np.int64)
-        return ids, embedding(Generator(made.seed), n_rows, made.d_model, ids)
-
-    stream = Generator(made.seed)
-    if made.positions == "learned" or not made.reseed:
-        skip_normals(stream, n_rows * made.d_model)
-    return known, rows, stream
+    query: Floats  # (n_head, n_query, d_head)
+    key: Floats  # (n_kv_head, n_key, d_head)
+    value: Floats  # (n_kv_head, n_key, d_value)
+    rotation: Floats | None  # (n_key, d_head / 2) radians, which are in query and key
 
 
-def _given(
-    made: Recipe, vectors: Vectors, n_tokens: int
-) -> tuple[Vocabulary | None, _Rows, Generator]:
-    """The same for vectors from elsewhere: a token's row is that of its name, or of its place."""
-    names = vectors.names
-    known = None
-    if names is not None and len(set(names)) == len(names):
-        known = Vocabulary({name: index for index, name in enumerate(names)})
-
-    def rows(tokens: tuple[Token, ...]) -> tuple[Integers, Floats]:
-        if known is not None:
-            missing = next((token.text for token in tokens if token.text not in known), None)
-            if missing is not None:
-                raise DataError(
-                    f"there is no vector for the word `{missing}`",
-                    "Give the vectors of all words with `--embeddings FILE`.",
-                )
-            ids = np.array(known.encode(token.text for token in tokens), dtype=np.int64)
-        elif len(tokens) == len(vectors.rows):
-            ids = np.arange(len(tokens))
-        else:
-            raise DataError(f"the text has {n_tokens} words, the file {len(vectors.rows)} vectors")
-        return ids, vectors.rows[ids]
-
-    return known, rows, Generator(made.seed)
+def project(made: Recipe, queries: Floats, keys: Floats, weights: Weights | None) -> Projected:
+    """Query, key and value of embedded `queries` (n_query, d_model) and `keys` (n_key, d_model)."""
+    query, key, value = (queries[None], keys[None], keys[None])
+    if weights is not None:
+        query, key = queries @ weights.w_query, keys @ weights.w_key
+        value = keys @ weights.w_value
+    if made.rope_base is None:
+        return Projected(query, key, value, None)
+    frequencies = rotary_frequencies(query.shape[2], made.rope_base)
+    rotation = rotary_angles(np.arange(len(keys)), frequencies)
+    turn = np.cos(rotation), np.sin(rotation)
+    return Projected(rotate(query, *turn), rotate(key, *turn), value, rotation)
 
 
-def _position_code(made: Recipe, n: int, stream: Generator) -> Floats | None:
-    """What is added to the embedding for each of `n` places: (n, d_model), or nothing."""
-    if made.positions == "sinusoidal":
-        return sinusoidal_code(np.arange(n), made.d_model)
-    if made.positions != "learned":
-        return None
-    if n > made.max_positions:
-        raise UsageError(
-            f"the text has {n} words, the position table {made.max_positions} rows",
-            f"Use `--max-positions {n}` or more.",
-        )
-    # Of a table of any size only these rows are drawn; what is drawn next begins behind all of it.
-    start = deepcopy(stream)
-    if not made.reseed:
-        skip_normals(stream, made.max_positions * made.d_model)
-    return embedding(start, made.max_positions, made.d_model, np.arange(n))
-
-
-def _side(tokens: tuple[Token, ...], found: tuple[Integers, Floats], code: Floats | None) -> _Side:
-    ids, rows = found
-    code = None if code is None else code[: len(tokens)]
-    return _Side(tokens, ids, rows if code is None else rows + code, code)
+def scale_of(made: Recipe, d_head: int) -> float:
+    """What the scores are multiplied with."""
+    return d_head**-0.5 if made.score == "scaled" else 1.0
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is too large is refused, with its name
@@ -313,30 +227,18 @@ def _layer(
     allowed: Booleans | None,
 ) -> Layer:
     """Attention from embedded `queries` (n_query, d_model) to embedded `keys` (n_key, d_model)."""
-    query, key, value = (queries[None], keys[None], keys[None])
-    if weights is not None:
-        query, key = queries @ weights.w_query, keys @ weights.w_key
-        value = keys @ weights.w_value
-    rotation, bias, dropout = None, None, None
-    if made.rope_base is not None:
-        frequencies = rotary_frequencies(query.shape[2], made.rope_base)
-        rotation = rotary_angles(np.arange(len(keys)), frequencies)
-        turn = np.cos(rotation), np.sin(rotation)
-        query, key = rotate(query, *turn), rotate(key, *turn)
-    if made.positions == "alibi":
-        place = np.arange(len(keys), dtype=np.float32)
-        distance = np.abs(place[:, None] - place)
-        bias = -alibi_slopes(made.heads)[:, None, None] * distance
+    query, key, value, rotation = project(made, queries, keys, weights)
+    dropout = None
     if made.dropout:
         dropout = dropout_factors(made, (made.heads, len(queries), len(keys)))
-    scale = query.shape[2] ** -0.5 if made.score == "scaled" else 1.0
+    scale = scale_of(made, query.shape[2])
     run = attend(
         query,
         key,
         value,
         scale=scale,
         softcap=made.softcap,
-        bias=bias,
+        bias=position_bias(made, len(keys)),
         allowed=allowed,
         score_vector=None if weights is None else weights.score_vector,
         normalize=made.normalize,
@@ -352,20 +254,29 @@ def _layer(
         value=value,
         rotation=rotation,
         dropout=dropout,
-        output=_output(run.context, weights),
+        output=joined(run.context, weights),
         **run._asdict(),
         **({} if weights is None else weights._asdict()),
     )
 
 
-def _output(context: Floats, weights: Weights | None) -> Floats | None:
+def position_bias(made: Recipe, n: int) -> Floats | None:
+    """What alibi adds to the scaled scores of `n` tokens: (n_head, n, n); None without alibi."""
+    if made.positions != "alibi":
+        return None
+    place = np.arange(n, dtype=np.float32)
+    bias: Floats = -alibi_slopes(made.heads)[:, None, None] * np.abs(place[:, None] - place)
+    return bias
+
+
+def joined(context: Floats, weights: Weights | None) -> Floats | None:
     """The heads' contexts side by side, projected where there is a projection: (n_query, d_out)."""
     n_head, n_query, d_value = context.shape
-    joined = context.swapaxes(0, 1).reshape(n_query, n_head * d_value)
+    side_by_side = context.swapaxes(0, 1).reshape(n_query, n_head * d_value)
     if weights is not None and weights.w_output is not None:
-        projected: Floats = joined @ weights.w_output.reshape(n_head * d_value, -1)
+        projected: Floats = side_by_side @ weights.w_output.reshape(n_head * d_value, -1)
         return projected if weights.b_output is None else projected + weights.b_output
-    return joined if n_head > 1 else None
+    return side_by_side if n_head > 1 else None
 
 
 def _kind(allowed: Booleans | None) -> Kind:

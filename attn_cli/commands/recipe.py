@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import INPUT, FileOption, Group, Words, option
@@ -13,6 +13,7 @@ from attn_cli.text import recovered
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
+T = TypeVar("T")
 RECIPE, MECHANISM = "Tutorial model (defaults: the recipe's)", "Mechanisms"
 
 # As `attn_cli.recipes` has them; written out, so that help needs no import of what it describes.
@@ -245,6 +246,20 @@ def inspections(
     """The Inspection of every text that the options name, each made when it is asked for."""
     from attn_cli.tutorial import inspect
 
+    return each(inspect, text, recipe, words, sources, choices, lines=lines)
+
+
+def each(
+    run: Callable[..., T],
+    text: str | None,
+    recipe: str,
+    words: Words,
+    sources: Sources,
+    choices: Choices,
+    *,
+    lines: bool = False,
+) -> Iterator[T]:
+    """What `run`, called as `attn_cli.tutorial.inspect` is, makes of every text."""
     known = vectors = None
     if sources.vocab is not None:
         from attn_cli.files import vocabulary
@@ -258,7 +273,7 @@ def inspections(
     named = text is None and sources.file is None and has_vectors(recipe, sources)
     for place, one in [("", None)] if named else given:
         with inputs.placed(place):
-            inspected = inspect(
+            made = run(
                 one,
                 recipe,
                 split=words.split,
@@ -269,4 +284,4 @@ def inspections(
                 vectors=vectors,
                 **vars(choices),
             )
-        yield inspected
+        yield made

@@ -36,13 +36,18 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     """
     name, data = read_whole(source)
     if data.startswith(b"\x93NUMPY"):
-        return Vectors(_finite(_array(data, name), name))
+        return Vectors(_finite(read_npy(data, name), name))
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     names, rows = _json(data, name) if start in (b"{", b"[") else _csv(data, name)
     return Vectors(_finite(_stack(rows, name), name), names)
 
 
-def _array(data: bytes, name: str) -> Any:
+def read_npy(data: bytes, name: str) -> Any:
+    """The array in the bytes of an NPY file.
+
+    Raises:
+        DataError: it is damaged, or holds Python objects.
+    """
     try:
         file = BytesIO(data)
         major, _ = np.lib.format.read_magic(file)
@@ -66,6 +71,16 @@ def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
 
 
 def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
+    names, rows = read_csv(data, name)
+    return names, [[number(cell) for cell in row] for row in rows]
+
+
+def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]:
+    """The cells of a CSV file without its heading, and the names in its first column, if any.
+
+    Raises:
+        DataError: it is not UTF-8, or not CSV.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,14 +97,14 @@ def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
         lines = lines[1:]
     named = bool(lines) and not all(_is_number(line[0]) for line in lines)
     names = [line[0] for line in lines] if named else None
-    return names, [[_number(cell) for cell in line[named:]] for line in lines]
+    return names, [line[named:] for line in lines]
 
 
 def _is_number(cell: str) -> bool:
-    return isinstance(_number(cell), float)
+    return isinstance(number(cell), float)
 
 
-def _number(cell: str) -> float | str:
+def number(cell: str) -> float | str:
     """A cell as a number; what is none stays text, and is refused with its place."""
     try:
         return float(cell) if cell.isascii() and "_" not in cell else cell

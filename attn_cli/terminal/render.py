@@ -11,16 +11,30 @@ from typing import TypeAlias
 
 from rich.color import ColorSystem
 from rich.segment import Segment
+from rich.style import Style
 
 from attn_cli.terminal.styles import DIM, ColorDepth, Screen
 
 Line: TypeAlias = list[Segment]
 
 
-def wrapped(text: str, screen: Screen) -> Iterator[Line]:
-    """A remark of our own in as many dim lines as it needs."""
-    for part in wrap(screen.symbols(text), screen.width, break_on_hyphens=False):
-        yield [Segment(part, DIM)]
+def wrapped(
+    text: str, screen: Screen, style: Style = DIM, *, first: str = "", indent: str = ""
+) -> Iterator[Line]:
+    """A remark of our own in as many lines as it needs.
+
+    Args:
+        first: what the first line begins with.
+        indent: what the others begin with.
+    """
+    for part in wrap(
+        screen.symbols(text),
+        screen.width,
+        break_on_hyphens=False,
+        initial_indent=first,
+        subsequent_indent=indent,
+    ):
+        yield [Segment(part, style)]
 
 
 def render(drawn: Iterable[Line], colors: ColorDepth) -> str:

@@ -1,0 +1,199 @@
+"""Matrix files: what a student computed, with the number of decimals that they printed.
+
+JSON, CSV, NPY, a document of attn's own, or what torch or numpy print of an array. It reads;
+whether the numbers are right is `checking`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from attn_cli.checking import MOST_DECIMALS, WHATS, Student
+from attn_cli.checking.attempts import What
+from attn_cli.errors import DataError
+from attn_cli.files.vectors import number, read_csv, read_npy
+from attn_cli.files.whole import read_whole
+from attn_cli.strict_json import parse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from attn_cli.inspection import Inspection
+
+_MOST_AXES = 4  # batch, head, query, key
+_MOST_LOOKED_AT = 10_000  # numbers, to tell how many decimals were kept
+_PRINTED = re.compile(rb"\s*(tensor|array|torch\.tensor|np\.array)\(")
+
+
+class _Figure(str):
+    """A number as it is written, and not as it is read."""
+
+    __slots__ = ()
+
+
+def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) -> Student:
+    """A matrix from a file or a binary stream.
+
+    JSON: rows of numbers, or `{"weights": rows}`, or a document that attn wrote. CSV: a row a line,
+    with or without headings and names, also set apart by spaces. NPY: the array. Or text as
+    torch and numpy print it, `tensor([[0.1772, 0.1326], …])`. NaN and infinities are let through:
+    they are what some mistakes come to.
+
+    Args:
+        what: which matrix to take, where there are several.
+
+    Raises:
+        DataError: it cannot be read, is ragged or empty, or holds what is no number.
+    """
+    name, data = read_whole(source)
+    if not data.strip():
+        raise DataError(f"{name} is empty")
+    if data.startswith(b"\x93NUMPY"):
+        return _from_array(read_npy(data, name), name)
+    if data.startswith(b"PK"):
+        from attn_cli.files import npz
+
+        return _from_inspection(next(npz.read(data, name)), what, name)
+    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    printed = bool(_PRINTED.match(data)) or (start == b"[" and b"," not in data)
+    if printed:
+        data = _as_json(data)
+    if printed or start in (b"{", b"["):
+        return _from_json(data, name, what)
+    if b"," not in data:  # as numpy.savetxt sets numbers apart
+        data = b"\n".join(b",".join(line.split()) for line in data.splitlines())
+    rows = [[_Figure(cell) for cell in row] for row in read_csv(data, name)[1]]
+    return _from_figures(rows, name)
+
+
+def _as_json(data: bytes) -> bytes:
+    """The numbers in what torch or numpy print, as JSON."""
+    body = data[data.find(b"[") : data.rfind(b"]") + 1]
+    body = re.sub(rb"(\d)\.(?=[\s,\]e])", rb"\1.0", body)
+    body = re.sub(rb"\bnan\b", b"NaN", re.sub(rb"\binf\b", b"Infinity", body))
+    if b"," not in body:
+        body = re.sub(rb"(?<=[\w\]])\s+(?=[-\w\[])", b",", body)
+    return body
+
+
+def _from_json(data: bytes, name: str, what: What | None) -> Student:
+    found = parse(data, name, floats=_Figure, constants=_Figure)
+    kind: What | None = None
+    if isinstance(found, dict):
+        if "schema" in found:
+            from attn_cli.files.document import from_document
+
+            return _from_inspection(from_document(parse(data, name), name), what, name)
+        kind = next((key for key in (what, *WHATS) if key in found), None)
+        if kind is None:
+            raise DataError(
+                f"{name} names no matrix that is known here",
+                f"Use one of the keys: {', '.join(WHATS)}.",
+            )
+        found = found[kind]
+    return _from_figures(found, name)._replace(what=kind)
+
+
+def _from_figures(found: Any, name: str) -> Student:
+    figures: list[str] = []
+    values = _nested(found, name, "", figures)
+    return _checked(values, _decimals(figures), name)
+
+
+def _from_inspection(inspection: Inspection, what: What | None, name: str) -> Student:
+    kind: What = what or "weights"
+    layer = inspection.layers[0] if inspection.layers else None
+    array = inspection.embedding if kind == "embedding" else getattr(layer, kind, None)
+    if array is None:
+        raise DataError(f"{name} holds no {kind}")
+    kept = inspection.source.precision
+    return Student(array.astype(np.float64), MOST_DECIMALS if kept is None else kept, kind)
+
+
+def _from_array(array: NDArray[Any], name: str) -> Student:
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{name} should hold numbers, not {array.dtype}")
+    decimals = 0
+    if array.dtype.kind == "f":
+        finite = array[np.isfinite(array)][:_MOST_LOOKED_AT]
+        shortest = (np.format_float_positional(value, trim="-") for value in finite)
+        decimals = min(_decimals(shortest), int(np.finfo(array.dtype).precision))
+    return _checked(array.astype(np.float64), decimals, name)
+
+
+def _nested(value: Any, name: str, place: str, figures: list[str]) -> Any:
+    """Lists of numbers as one array; `figures` gets those that have decimals.
+
+    Raises:
+        DataError: a number is none, or lists differ in length; the message names the place.
+    """
+    if not isinstance(value, list):
+        where = f"`{place}`" if place else "the document"
+        raise DataError(f"{name}: {where} should hold rows of numbers")
+    if place.count("[") >= _MOST_AXES:
+        raise DataError(f"{name} has more than {_MOST_AXES} axes")
+    if value and isinstance(value[0], list):
+        parts = [_nested(item, name, f"{place}[{i}]", figures) for i, item in enumerate(value)]
+        for index, part in enumerate(parts):
+            if part.shape != parts[0].shape:
+                raise DataError(
+                    f"{name}: `{place}[{index}]` has {len(part)} entries where others have "
+                    f"{len(parts[0])}"
+                )
+        return np.stack(parts)
+    figures.extend(item for item in value if isinstance(item, _Figure))
+    numbers = [_number(item) for item in value]
+    if None in numbers:
+        index = numbers.index(None)
+        shown = json.dumps(value[index])[:40]
+        raise DataError(f"{name}: `{place}[{index}]` is not a number: {shown}")
+    return np.array(numbers, dtype=np.float64)
+
+
+def _number(item: Any) -> float | None:
+    if item is None:  # a masked logit in a document of ours
+        return -math.inf
+    if isinstance(item, _Figure):
+        found = number(item.strip())
+        return found if isinstance(found, float) else None
+    if type(item) is int:
+        return float(item) if abs(item) < 2**1000 else None
+    return None
+
+
+def _decimals(figures: Any) -> int:
+    """The most decimals that any of the numbers is written with.
+
+    >>> _decimals(["0.5", "-0.6870", "1.5e-1", "nan"])
+    4
+    """
+    return max((_decimals_of(figure) for figure in figures), default=0)
+
+
+def _decimals_of(figure: str) -> int:
+    mantissa, _, exponent = figure.strip().lower().partition("e")
+    digits = len(mantissa.partition(".")[2])
+    sign, size = exponent[:1] == "-", exponent.lstrip("+-0")
+    power = int(size) if size.isdigit() and len(size) < 6 else 0
+    return max(digits + (power if sign else -power), 0)
+
+
+def _checked(values: Any, decimals: int, name: str) -> Student:
+    if values.ndim == 1:
+        raise DataError(f"{name} holds one row", "Give the whole matrix, a row for each word.")
+    if values.ndim > _MOST_AXES:
+        raise DataError(f"{name} has {values.ndim} axes; a matrix has two, or three with heads")
+    if not values.size:
+        raise DataError(f"{name} holds no numbers")
+    if np.isnan(values).all():
+        raise DataError(f"{name} holds nothing but NaN")
+    finite = values[np.isfinite(values)]
+    if (finite == np.round(finite)).all():  # zeros and ones are not rounded, they are exact
+        decimals = MOST_DECIMALS
+    return Student(values, decimals)
