@@ -80,7 +80,8 @@ class Cell:
     @property
     def k(self) -> Doubles:
         """(d_head,): the key."""
-        return self.keys[self.j]
+        key: Doubles = self.keys[self.j]
+        return key
 
     def before_turning(self, vector: Doubles, place: int) -> Doubles:
         """A query or key (d_head,) as it was before its place turned it."""
@@ -111,7 +112,8 @@ class Cell:
         vector = self.layer.score_vector
         if vector is None:
             return np.asarray(self.keys @ self.q)
-        return np.asarray(np.tanh(self.q + self.keys) @ vector[self.head].astype(np.float64))
+        v = np.asarray(vector[self.head], dtype=np.float64)
+        return np.asarray(np.tanh(self.q + self.keys) @ v)
 
     @cached_property
     def capped(self) -> Doubles:

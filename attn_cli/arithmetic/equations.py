@@ -35,6 +35,7 @@ OPERATIONS = {
     "additive": Operation(lambda v, q, k: v * math.tanh(q + k)),
     "softcap": Operation(lambda c, x: c * math.tanh(x / c), (0,)),
     "distance bias": Operation(lambda x, slope, distance: x - slope * distance, (1, 2)),
+    "masked": Operation(lambda a: -math.inf),
     "exponential": Operation(lambda a, b: math.exp(a - b)),
 }
 

@@ -8,7 +8,7 @@ Dimensions: n_key keys; d_model, d_head (query and key), d_value.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -182,7 +182,9 @@ def score(cell: Cell) -> Step:
     if vector is None:
         turned = "'" if cell.layer.rotation is not None else ""
         heading, meaning = f"score = q{turned} · k{turned}", "how well query and key fit"
-        lines = [_equation(str(c), "product", a, b) for c, (a, b) in enumerate(zip(q, k, strict=True))]
+        lines = [
+            _equation(str(c), "product", a, b) for c, (a, b) in enumerate(zip(q, k, strict=True))
+        ]
         moved = cell.half * (1 + sum(abs(a) + abs(b) for a, b in zip(q, k, strict=True)))
     else:
         v = vector[cell.head].astype(np.float64).tolist()
@@ -200,19 +202,36 @@ def score(cell: Cell) -> Step:
 def logit(cell: Cell) -> Step:
     """What the softmax sees: the score scaled, capped, biased by distance, or masked."""
     lines = list(_to_logit(cell))
-    remarks = []
-    if not lines:
-        remarks.append("There is no scale: the logit is the score.")
+    formula, remarks = _logit_formula(lines), []
     if not cell.seen[cell.j]:
         remarks.append(_masked(cell))
-    elif lines:
+        before = lines[-1].result if lines else float(cell.scores[cell.j])
+        lines.append(_equation("logit", "masked", before))
+    elif not lines:
+        remarks.append("There is no scale: the logit is the score itself.")
+    else:
         last, scale = lines[-1], abs(cell.layer.scale or 0.0)
         found, result = last.result, float(cell.logits[cell.j])
         size = abs(found) + abs(result) + scale * sum(cell.matters)
         cell.require("the logit", found, result, size, cell.half * (2 + scale))
         lines[-1] = Equation("logit", last.operation, last.operands, result)
     parts = (Block("logit", "", tuple(lines)),) if lines else ()
-    return Step("logit", "what the softmax sees", parts, tuple(remarks))
+    return Step("logit", f"what the softmax sees: {formula}", parts, tuple(remarks))
+
+
+def _logit_formula(lines: Sequence[Equation]) -> str:
+    """What is done to the score, in words and symbols."""
+    written = {
+        "over root": "score ÷ √d_k",
+        "scaled": "score × scale",
+        "softcap": "capped",
+        "distance bias": "less slope · distance (ALiBi)",
+        "sum": "plus the bias of the two places",
+    }
+    done = [written[line.operation] for line in lines]
+    if not done or not done[0].startswith("score"):
+        done.insert(0, "the score")
+    return ", ".join(done)
 
 
 def _to_logit(cell: Cell) -> Iterator[Equation]:
@@ -238,7 +257,7 @@ def _to_logit(cell: Cell) -> Iterator[Equation]:
 def _masked(cell: Cell) -> str:
     name = cell.inspection.mask.name
     why = f" (the mask `{name}`)" if name != "none" else ""
-    return f"The query may not look at this key{why}: its logit becomes -∞, its weight 0."
+    return f"The query may not look at this key{why}: the logit becomes -∞, the weight 0."
 
 
 def softmax(cell: Cell) -> Step:
@@ -258,7 +277,7 @@ def softmax(cell: Cell) -> Step:
         meaning, heading = "each logit, divided by the sum of all", "logits of the row"
         shares = [_equation(str(j), "given", logits[j]) for j in places]
     else:
-        meaning = "e^(logit - the row's largest), then each divided by the sum of all"
+        meaning = "e^(logit − the row's largest), then each divided by the sum of all"
         heading = "exponentials of the row"
         shares = [_equation(str(j), "exponential", logits[j], largest) for j in places]
     total = math.fsum(share.result for share in shares)
@@ -303,7 +322,7 @@ def context(cell: Cell) -> Step | None:
     mixing = "weight"
     if cell.layer.dropout is not None:
         dropped = _dropout(cell, places, weights)
-        parts, mixing = [dropped], "weight after dropout"
+        parts, mixing = [dropped], "dropped"
         weights = weights.copy()
         weights[places] = [line.result for line in dropped.lines]
     products = weights[places, None] * values[places]

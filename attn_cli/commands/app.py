@@ -19,7 +19,7 @@ from attn_cli.commands import outcome
 from attn_cli.commands.streams import held
 from attn_cli.errors import ExitCode, UsageError
 
-COMMANDS = ("inspect", "vocab", "show", "schema")
+COMMANDS = ("inspect", "vocab", "show", "explain", "schema")
 
 # typer 0.25 has its exceptions from click, later ones its own; this base is in both.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]

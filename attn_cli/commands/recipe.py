@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands import inputs
@@ -226,8 +226,12 @@ def inspections(
     choices: Choices,
     *,
     lines: bool = False,
+    given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[Inspection]:
-    """The Inspection of every text that the options name, each made when it is asked for."""
+    """The Inspection of every text that the options name, each made when it is asked for.
+
+    Texts that are `given`, with their places, are taken instead of those that the options name.
+    """
     from attn_cli.tutorial import inspect
 
     known = vectors = None
@@ -239,8 +243,9 @@ def inspections(
         from attn_cli.files.vectors import load
 
         vectors = load(sources.embeddings)
-    given = inputs.texts(text, sources.file, by_lines=lines)
     named = text is None and sources.file is None and has_vectors(recipe, sources)
+    if given is None:
+        given = inputs.texts(text, sources.file, by_lines=lines)
     for place, one in [("", None)] if named else given:
         with inputs.placed(place):
             inspected = inspect(
