@@ -216,7 +216,8 @@ def logit(cell: Cell) -> Step:
         cell.require("the logit", found, result, size, cell.half * (2 + scale))
         lines[-1] = Equation("logit", last.operation, last.operands, result)
     parts = (Block("logit", "", tuple(lines)),) if lines else ()
-    return Step("logit", f"what the softmax sees: {formula}", parts, tuple(remarks))
+    what = "what is divided by the sum" if cell.by_sum else "what the softmax sees"
+    return Step("logit", f"{what}: {formula}", parts, tuple(remarks))
 
 
 def _logit_formula(lines: Sequence[Equation]) -> str:
