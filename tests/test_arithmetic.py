@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from attn_cli.arithmetic import STEPS, Explanation, explain
 from attn_cli.arithmetic.equations import Block, Equation, Row, folded, slack
-from attn_cli.errors import AttnError, DataError, UsageError
+from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token, Vectors
 from attn_cli.terminal.arithmetic import lines
 from attn_cli.terminal.render import render
@@ -225,7 +225,7 @@ def check_sum(printed: list[str], row: int, start: int, end: int, precision: int
     terms = []
     for line in reversed(printed[:row]):
         term = re.search(rf"(?:[=≈] +|   +)({NUMBER})$", line[:end])
-        if term is None or len(line) > end and line[end] != " ":
+        if term is None or (len(line) > end and line[end] != " "):
             break
         terms.append(term[1])
     assert terms, printed[row - 1]
@@ -446,7 +446,7 @@ def test_additive_scores_dropout_and_division_by_the_sum() -> None:
 
 def test_cross_attention_takes_keys_from_the_second_text() -> None:
     found = explain(inspect("a b c", cross="x y"), 2, 1)
-    x_q, x_k = step(found, "embedding").parts
+    _, x_k = step(found, "embedding").parts
     run = inspect("a b c", cross="x y")
     assert np.float32(x_k.values).tolist() == run.key_embedding[1].tolist()
     assert '"a b c"\n"x y"\nc looks at y: ' in page(found)
@@ -611,14 +611,11 @@ def walk(found: Explanation) -> Iterator[Equation]:
                 yield from part.lines
 
 
-@given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=6, max_size=6))
+@given(st.lists(st.floats(-(2.0**60), 2.0**60, width=32), min_size=6, max_size=6))
 @settings(max_examples=30, deadline=None)
 def test_huge_and_tiny_numbers_neither_overflow_nor_lie(numbers: list[float]) -> None:
     rows = np.array(numbers, dtype=np.float32).reshape(3, 2)
-    try:
-        run = inspect("a b c", vectors=Vectors(rows), init="none", score="scaled")
-    except AttnError:  # products beyond float32
-        return
+    run = inspect("a b c", vectors=Vectors(rows), init="none", score="scaled")
     found = explain(run, 0)
     assert all(math.isfinite(line.result) for line in walk(found))
     for width in (20, 80):

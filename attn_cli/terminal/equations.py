@@ -101,7 +101,8 @@ class _Figures(NamedTuple):
 def draw(step: str, block: Block, pen: Pen) -> Iterator[Line]:
     """A block: its heading, its lines, and beneath a rule their sum if it has one."""
     kept, rest = folded(block.lines, pen.terms, block.focus)
-    written = [_written(step, line, block, pen, kept) for line in kept]
+    widths = _operand_widths(kept, pen)
+    written = [_written(step, line, block, pen, widths[line.operation]) for line in kept]
     if rest:
         written.append(_folded(rest, block, pen))
     if block.heading:
@@ -129,12 +130,18 @@ def draw(step: str, block: Block, pen: Pen) -> Iterator[Line]:
         ]
 
 
-def _written(
-    step: str, line: Equation, block: Block, pen: Pen, beside: Sequence[Equation]
-) -> _Figures:
+def _operand_widths(lines: Sequence[Equation], pen: Pen) -> dict[str, list[int]]:
+    """For each operation, how wide each of its operands is at most."""
+    widths: dict[str, list[int]] = {}
+    for line in lines:
+        found = [len(text) for _, text in _signed(line, pen)]
+        known = widths.get(line.operation, found)
+        widths[line.operation] = [max(pair) for pair in zip(known, found, strict=True)]
+    return widths
+
+
+def _written(step: str, line: Equation, block: Block, pen: Pen, widths: Sequence[int]) -> _Figures:
     """An equation in figures, each operand as wide as those above and below it."""
-    alike = [_signed(other, pen) for other in beside if other.operation == line.operation]
-    widths = [max(len(text) for _, text in column) for column in zip(*alike, strict=True)]
     texts, sides = _signed(line, pen), _sides(step, line, block)
     pieces = []
     for template in _WRITTEN[line.operation]:
