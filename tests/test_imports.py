@@ -70,6 +70,8 @@ CASES = {
     "vocab --encode": (("numpy", "rich"), ("typer",)),
     "inspect --json": (("rich", *RARE), ("numpy", "typer")),
     "inspect": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
+    "explain --query is --json": (("rich", *RARE), ("numpy", "typer")),
+    "explain --query is": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
 }
 
@@ -78,7 +80,7 @@ CASES = {
 def test_a_command_imports_what_it_needs_and_no_more(case: str) -> None:
     unwanted, wanted = CASES[case]
     name, *options = case.split()
-    text = [SENTENCE] if name in ("inspect", "vocab") else []
+    text = [SENTENCE] if name in ("inspect", "vocab", "explain") else []
     _, modules = probe(name, *text, *options)
     by_numpy = numpy_alone() if "numpy" in wanted else set()
     assert within(modules - by_numpy, *unwanted) == []

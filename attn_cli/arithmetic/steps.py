@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_cli import memory
 from attn_cli.arithmetic.cell import Cell
 from attn_cli.arithmetic.equations import Block, Equation, Part, Row, Step, compute
 from attn_cli.operations import alibi_slopes
@@ -21,7 +20,7 @@ from attn_cli.operations import alibi_slopes
 if TYPE_CHECKING:
     from attn_cli.arithmetic.cell import Doubles
 
-_BYTES_A_LINE = 300
+_MOST_LINES = 1 << 18  # of one step: a second's work; 64 components of 4,096 products each
 
 
 def _equation(name: str, operation: str, *operands: float) -> Equation:
@@ -117,32 +116,48 @@ def _projected(
             meaning = f"{letter}, as it is given: what it was made from is not there"
         return Step(name, meaning, (_row(letter, vector, name),), tuple(remarks))
     meaning = f"{letter} = {x_name} · W_{name}: the row meets each column"
-    blocks = _columns(cell, f"W_{name}", x_name, x, weight, vector)
+    chosen = _affordable(cell.matters, len(x))
+    remarks += _left_out(len(vector) - len(chosen))
+    blocks = _columns(cell, f"W_{name}", x_name, x, weight, vector, chosen)
     return Step(name, meaning, tuple(blocks), tuple(remarks))
 
 
+def _affordable(matters: Sequence[float], n_lines: int) -> list[int]:
+    """The components that are written out, in order: those that matter most, if not all."""
+    most = max(_MOST_LINES // n_lines, 1)
+    return sorted(sorted(range(len(matters)), key=lambda c: -matters[c])[:most])
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"{count} components that matter less are not written out."] if count else []
+
+
 def _columns(
-    cell: Cell, w_name: str, x_name: str, x: Doubles, weight: Doubles, vector: Doubles
+    cell: Cell,
+    w_name: str,
+    x_name: str,
+    x: Doubles,
+    weight: Doubles,
+    vector: Doubles,
+    chosen: Sequence[int],
 ) -> Iterator[Block]:
     """A column of products and its sum for each component of a query or key."""
-    memory.require(weight.size * _BYTES_A_LINE, f"every product of {w_name}")
-    letter = w_name[2]
-    products = x[:, None] * weight
-    sizes = np.abs(products).sum(axis=0)
-    # A number that was turned back carries the rounding of two, and those of its own operands.
-    moved = cell.half * (2 + np.abs(x).sum() + np.abs(weight).sum(axis=0))
-    for c, total in enumerate(vector.tolist()):
-        name = f"{letter}[{c}]"
-        size = float(sizes[c]) + float(np.abs(vector).max())
-        cell.require(name, float(products[:, c].sum()), total, size, float(moved[c]))
+    letter, matters, largest = w_name[2], cell.matters, float(np.abs(vector).max())
+    for c in chosen:
+        name, column, total = f"{letter}[{c}]", weight[:, c], float(vector[c])
+        products = x * column
+        size = float(np.abs(products).sum()) + largest
+        # A number that was turned back carries the rounding of two.
+        moved = cell.half * (2 + float(np.abs(x).sum() + np.abs(column).sum()))
+        cell.require(name, float(products.sum()), total, size, moved)
         lines = tuple(
             Equation(str(row), "product", (a, b), product)
             for row, (a, b, product) in enumerate(
-                zip(x.tolist(), weight[:, c].tolist(), products[:, c].tolist(), strict=True)
+                zip(x.tolist(), column.tolist(), products.tolist(), strict=True)
             )
         )
         heading = f"{name} = {x_name} · {w_name}[:,{c}]"
-        yield Block(name, heading, lines, total, "d_model", matters=cell.matters[c])
+        yield Block(name, heading, lines, total, "d_model", matters=matters[c])
 
 
 def rotation(cell: Cell) -> Step | None:
@@ -326,10 +341,12 @@ def context(cell: Cell) -> Step | None:
         parts, mixing = [dropped], "dropped"
         weights = weights.copy()
         weights[places] = [line.result for line in dropped.lines]
-    products = weights[places, None] * values[places]
+    mixed = weights[places] @ values[places] if stored is None else stored
+    chosen = _affordable(np.abs(mixed).tolist(), len(places))
+    remarks += _left_out(len(mixed) - len(chosen))
     focus = str(cell.j) if cell.seen[cell.j] else None
-    for c, column in enumerate(products.T):
-        total = float(column.sum() if stored is None else stored[c])
+    for c in chosen:
+        column, total = weights[places] * values[places, c], float(mixed[c])
         operands = np.abs(weights[places]).sum() + np.abs(values[places, c]).sum()
         moved = cell.half * (1 + float(operands))
         cell.require(f"context[{c}]", column.sum(), total, float(np.abs(column).sum()), moved)

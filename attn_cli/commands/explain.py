@@ -67,10 +67,15 @@ class Which(Group):
     ] = None
     layer: Annotated[
         int | None,
-        option("--layer", panel=_WHICH, metavar="N", help="Its number; the first one."),
+        option(
+            "--layer",
+            panel=_WHICH,
+            metavar="N",
+            help="Its number, or from the end below 0; the first.",
+        ),
     ] = None
     head: Annotated[
-        int, option("--head", panel=_WHICH, metavar="N", help="From the end if below 0.")
+        int, option("--head", panel=_WHICH, metavar="N", help="From the end below 0.")
     ] = 0
     steps: Annotated[
         str | None,
@@ -113,10 +118,10 @@ class Paper(Group):
 @grouped
 def explain(
     ctx: typer.Context,
+    which: Which,
     words: Words,
     sources: tutorial.Sources,
     choices: tutorial.Choices,
-    which: Which,
     paper: Paper,
     text: Annotated[
         str | None,

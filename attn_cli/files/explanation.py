@@ -23,7 +23,7 @@ def write(explanation: Explanation, precision: int | None = None) -> bytes:
 
     A part of a step is a row (`name`, `values`) or a block (`name`, `lines`, and `total` where it
     is a sum). A line is an equation: `result` comes from the `operation` on the `operands`. Where a
-    block has an `axis`, the `name` of a line is the place on it. All numbers are there, however
+    block has an `axis`, the `name` of a line is the place on it. Sums have all their lines, however
     many; floats are as short as reads back to the same float32, or float64 where they are no
     float32. `precision` rounds them to so many decimals.
     """

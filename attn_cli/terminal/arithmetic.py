@@ -134,7 +134,7 @@ def _most_important(blocks: Sequence[Block], terms: int) -> list[Block]:
     """The blocks there is room for, in their order; those that are not ranked always stay."""
     ranked = sorted((block.matters for block in blocks if block.matters), reverse=True)
     most = max(terms // 2, 1)
-    if len(ranked) <= most:
+    if len(ranked) <= most + 1:
         return list(blocks)
     least, chosen = ranked[most - 1], []
     for block in blocks:
