@@ -620,3 +620,17 @@ def test_huge_and_tiny_numbers_neither_overflow_nor_lie(numbers: list[float]) ->
     assert all(math.isfinite(line.result) for line in walk(found))
     for width in (20, 80):
         assert all(len(line) <= width or "e+" in line for line in page(found, width).splitlines())
+
+
+def test_what_would_take_too_long_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explain(inspect(ARTICLE, d_k=8, d_model=10, d_v=9), 1, 3)
+    monkeypatch.setattr("attn_cli.arithmetic.steps._MOST_LINES", 30)
+    found = explain(inspect(ARTICLE, d_k=8, d_model=10, d_v=9), 1, 3)
+    for name, count in (("query", 3), ("key", 3), ("context", 5)):
+        every, kept = blocks(whole, name), blocks(found, name)
+        largest = sorted(every, key=lambda block: -(block.matters or 0))[:count]
+        assert kept == [block for block in every if block in largest]
+        assert step(found, name).remarks == (
+            f"{len(every) - count} components that matter less are not written out.",
+        )
+    assert blocks(found, "score") == blocks(whole, "score")

@@ -65,6 +65,16 @@ class Cell:
         logits = self.layer.logits
         return seen if logits is None else seen & ~np.isneginf(logits[self.head, self.i])
 
+    @property
+    def focus(self) -> str | None:
+        """The key's line among those of all keys; None where it is masked and has none."""
+        return str(self.j) if self.seen[self.j] else None
+
+    @cached_property
+    def weights(self) -> Doubles:
+        """(n_key,): the whole row that the weight is in."""
+        return np.asarray(self.layer.weights[self.head, self.i], dtype=np.float64)
+
     @cached_property
     def q(self) -> Doubles:
         """(d_head,): the query, turned by its place where places turn it."""

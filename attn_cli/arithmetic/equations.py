@@ -60,7 +60,9 @@ class Block:
     total: float | None = None
     axis: str | None = None  # d_model, d_head or n_key: what the names of the lines count
     focus: str | None = None  # the line that was asked for
-    matters: float = 0.0  # how much of what comes later depends on it: views show the largest
+    # How much of what comes later depends on it, beside blocks of its kind: where there is no room
+    # views show the largest. None: it stands alone, and is always shown.
+    matters: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

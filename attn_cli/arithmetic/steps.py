@@ -285,9 +285,7 @@ def softmax(cell: Cell) -> Step:
             "logits to weights",
             remarks=("The query may look at no key at all: every weight of its row is 0.",),
         )
-    logits, weights = cell.logits.tolist(), cell.row(cell.layer.weights)
-    assert weights is not None
-    focus = str(cell.j) if cell.seen[cell.j] else None
+    logits, weights, focus = cell.logits.tolist(), cell.weights, cell.focus
     largest = max(logits)
     if cell.by_sum:
         meaning, heading = "each logit, divided by the sum of all", "logits of the row"
@@ -332,50 +330,54 @@ def context(cell: Cell) -> Step | None:
         return Step("context", meaning, (_row("context", 0 * values[0]),), tuple(remarks))
     if len(cell.layer.value) < cell.n_head:
         remarks.append(f"Head {cell.head} uses the values of key/value head {cell.kv_head}.")
-    weights = cell.row(cell.layer.weights)
-    assert weights is not None
+    weights, mixing = cell.weights, "weight"
     parts: list[Part] = []
-    mixing = "weight"
     if cell.layer.dropout is not None:
-        dropped = _dropout(cell, places, weights)
+        dropped = _dropout(cell, places)
         parts, mixing = [dropped], "dropped"
         weights = weights.copy()
         weights[places] = [line.result for line in dropped.lines]
     mixed = weights[places] @ values[places] if stored is None else stored
     chosen = _affordable(np.abs(mixed).tolist(), len(places))
     remarks += _left_out(len(mixed) - len(chosen))
-    focus = str(cell.j) if cell.seen[cell.j] else None
     for c in chosen:
-        column, total = weights[places] * values[places, c], float(mixed[c])
-        operands = np.abs(weights[places]).sum() + np.abs(values[places, c]).sum()
-        moved = cell.half * (1 + float(operands))
-        cell.require(f"context[{c}]", column.sum(), total, float(np.abs(column).sum()), moved)
-        lines = tuple(
-            Equation(str(j), "product", (float(weights[j]), float(values[j, c])), float(product))
-            for j, product in zip(places, column, strict=True)
-        )
         heading = f"context[{c}] = Σ {mixing} · value[:,{c}]"
-        parts.append(
-            Block(f"context[{c}]", heading, lines, total, "n_key", focus, matters=abs(total))
-        )
+        parts.append(_mixed(cell, c, heading, places, weights, values[:, c], float(mixed[c])))
     return Step("context", meaning, tuple(parts), tuple(remarks))
 
 
-def _dropout(cell: Cell, places: list[int], weights: Doubles) -> Block:
+def _mixed(
+    cell: Cell,
+    c: int,
+    heading: str,
+    places: Sequence[int],
+    weights: Doubles,
+    values: Doubles,
+    total: float,
+) -> Block:
+    """One component of the context row: weight times value for each key, and their sum."""
+    lines = tuple(_equation(str(j), "product", float(weights[j]), float(values[j])) for j in places)
+    size = math.fsum(abs(line.result) for line in lines)
+    moved = cell.half * (1 + float(np.abs(weights[places]).sum() + np.abs(values[places]).sum()))
+    cell.require(f"context[{c}]", math.fsum(line.result for line in lines), total, size, moved)
+    return Block(f"context[{c}]", heading, lines, total, "n_key", cell.focus, matters=abs(total))
+
+
+def _dropout(cell: Cell, places: Sequence[int]) -> Block:
     """What dropout leaves of the weights of the row (Srivastava et al. 2014)."""
     factors, stored = cell.row(cell.layer.dropout), cell.row(cell.layer.dropped)
     assert factors is not None
     lines = []
     for j in places:
-        line = _equation(str(j), "product", float(weights[j]), float(factors[j]))
+        line = _equation(str(j), "product", float(cell.weights[j]), float(factors[j]))
         if stored is not None:
             moved = cell.half * (2 + float(factors[j]))
             result = float(stored[j])
             cell.require(f"the dropped weight on key {j}", line.result, result, result, moved)
             line = Equation(line.name, line.operation, line.operands, result)
         lines.append(line)
-    focus = str(cell.j) if cell.seen[cell.j] else None
-    return Block("dropped", "dropout: weight · factor", tuple(lines), axis="n_key", focus=focus)
+    heading = "dropout: weight · factor"
+    return Block("dropped", heading, tuple(lines), axis="n_key", focus=cell.focus)
 
 
 MAKERS: dict[str, Callable[[Cell], Step | None]] = {

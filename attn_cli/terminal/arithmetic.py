@@ -131,17 +131,13 @@ def _step(step: Step, names: dict[str, str], pen: Pen) -> Iterator[Line]:
 
 
 def _most_important(blocks: Sequence[Block], terms: int) -> list[Block]:
-    """The blocks there is room for, in their order; those that are not ranked always stay."""
-    ranked = sorted((block.matters for block in blocks if block.matters), reverse=True)
+    """The blocks there is room for, in their order; those without a rank always stay."""
+    ranks = {i: block.matters for i, block in enumerate(blocks) if block.matters is not None}
     most = max(terms // 2, 1)
-    if len(ranked) <= most + 1:
+    if len(ranks) <= most + 1:
         return list(blocks)
-    least, chosen = ranked[most - 1], []
-    for block in blocks:
-        if not block.matters or (block.matters >= least and most > 0):
-            chosen.append(block)
-            most -= block.matters > 0
-    return chosen
+    largest = sorted(ranks, key=lambda i: -ranks[i])[:most]
+    return [block for i, block in enumerate(blocks) if i in largest or i not in ranks]
 
 
 def _rows(rows: Sequence[Row], names: dict[str, str], pen: Pen) -> Iterator[Line]:
