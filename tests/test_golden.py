@@ -42,6 +42,19 @@ def inspecting(text: str, width: int, *options: str, colors: str = "") -> partia
     return partial(run, "inspect", text, *options, "--color", color, env=env)
 
 
+def explaining(name: str, width: int, *options: str, colors: str = "") -> partial[Ran]:
+    env = {"COLUMNS": str(width)} | COLOURS.get(colors, {})
+    color = "always" if colors else "never"
+    args = ("--query", "is", "--key", name, *options, "--color", color)
+    return partial(run, "explain", ARTICLE, *args, env=env)
+
+
+# Every mechanism that an explanation shows, together.
+EVERYTHING = (
+    *("--heads", "4", "--kv-heads", "2", "--head", "3", "--d-k", "4", "--d-model", "12"),
+    *("--mask", "causal", "--softcap", "5", "--dropout", "0.3"),
+)
+
 CASES = {
     **{f"article-{width}": inspecting(ARTICLE, width) for width in (20, 40, 80, 120)},
     **{f"article-80-{colors}": inspecting(ARTICLE, 80, colors=colors) for colors in COLOURS},
@@ -60,6 +73,15 @@ CASES = {
     "inspect-json": partial(run, "inspect", ARTICLE, "--json"),
     "inspect-csv": partial(run, "inspect", ARTICLE, "--format", "csv"),
     "inspect-md": partial(run, "inspect", ARTICLE, "--format", "md", "--precision", "2"),
+    **{f"explain-{width}": explaining("eat", width) for width in (20, 40, 80)},
+    **{f"explain-80-{colors}": explaining("eat", 80, colors=colors) for colors in COLOURS},
+    "explain-json": explaining("eat", 80, "--json"),
+    "explain-rope-80": explaining("Life", 80, *EVERYTHING, "--positions", "rope"),
+    "explain-rope-40": explaining("Life", 40, *EVERYTHING, "--positions", "rope"),
+    "explain-alibi-masked-80": explaining("eat", 80, *EVERYTHING, "--positions", "alibi"),
+    "explain-additive-80": explaining(
+        "eat", 80, "--score", "additive", "--positions", "sinusoidal", "--precision", "3"
+    ),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
     "heads": partial(run, "heads", SAMPLE),
     "heads-json": partial(run, "heads", SAMPLE, "--json", "--precision", "4"),

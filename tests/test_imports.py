@@ -77,6 +77,8 @@ CASES = {
         ("numpy", "rich.segment"),
     ),
     "diff": ((*HEAVY, *RARE, "attn_cli.aggregation"), ("numpy", "rich.segment")),
+    "explain --query is --json": (("rich", *RARE), ("numpy", "typer")),
+    "explain --query is": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
     "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
     "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
@@ -87,7 +89,8 @@ CASES = {
 def test_a_command_imports_what_it_needs_and_no_more(case: str) -> None:
     unwanted, wanted = CASES[case]
     name, *options = case.split()
-    given = {"inspect": [SENTENCE], "vocab": [SENTENCE], "heads": [SAMPLE], "diff": [SAMPLE] * 2}
+    given = {"heads": [SAMPLE], "diff": [SAMPLE] * 2}
+    given |= {command: [SENTENCE] for command in ("inspect", "vocab", "explain")}
     _, modules = probe(name, *given.get(name, []), *options)
     by_numpy = numpy_alone() if "numpy" in wanted else set()
     assert within(modules - by_numpy, *unwanted) == []

@@ -22,6 +22,7 @@ from attn_cli.errors import ExitCode, UsageError
 COMMANDS = (
     "inspect",
     "vocab",
+    "explain",
     "check",
     "show",
     "heads",

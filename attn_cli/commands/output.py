@@ -253,7 +253,7 @@ def screen(color: ColorChoice) -> "Screen":
     return Screen(
         width=min(max(width, MIN_WIDTH), MAX_WIDTH),
         colors=color_depth(color),
-        ascii=not encoding_has(SHADES + "×·–…▀▄␣∅"),
+        ascii=not encoding_has(SHADES + "×·–…▀▄␣∅÷−≈√Σ∞→"),
         encoding=output_encoding(),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from attn_cli.commands import inputs
@@ -242,11 +242,15 @@ def inspections(
     choices: Choices,
     *,
     lines: bool = False,
+    given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[Inspection]:
-    """The Inspection of every text that the options name, each made when it is asked for."""
+    """The Inspection of every text that the options name, each made when it is asked for.
+
+    Texts that are `given`, with their places, are taken instead of those that the options name.
+    """
     from attn_cli.tutorial import inspect
 
-    return each(inspect, text, recipe, words, sources, choices, lines=lines)
+    return each(inspect, text, recipe, words, sources, choices, lines=lines, given=given)
 
 
 def each(
@@ -258,6 +262,7 @@ def each(
     choices: Choices,
     *,
     lines: bool = False,
+    given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[T]:
     """What `run`, called as `attn_cli.tutorial.inspect` is, makes of every text."""
     known = vectors = None
@@ -269,8 +274,9 @@ def each(
         from attn_cli.files.vectors import load
 
         vectors = load(sources.embeddings)
-    given = inputs.texts(text, sources.file, by_lines=lines)
     named = text is None and sources.file is None and has_vectors(recipe, sources)
+    if given is None:
+        given = inputs.texts(text, sources.file, by_lines=lines)
     for place, one in [("", None)] if named else given:
         with inputs.placed(place):
             made = run(

@@ -6,6 +6,7 @@ The one table from a suffix to its format is here; modules (and numpy) are loade
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from attn_cli.files.whole import read_whole, write_whole
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
+_ARCHIVE = b"PK\x03\x04"
 SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
 
 _Writer = Callable[["Inspection", int | None], Iterator[bytes]]
@@ -96,10 +98,26 @@ def load_all(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Inspection]:
         DataError: it cannot be read, or is not what it should be; the message says where.
     """
     name, data = read_whole(source)
-    module = "npz" if data.startswith(b"PK") else "document"
+    yield from decode(data, name)
+
+
+def decode(data: bytes, name: str) -> Iterator[Inspection]:
+    """The same of the bytes themselves, which messages call `name`."""
+    module = "npz" if data.startswith(_ARCHIVE) else "document"
     read: Callable[[bytes, str], Iterator[Inspection]]
     read = import_module(f"attn_cli.files.{module}").read
     yield from read(data, name)
+
+
+def holds_inspection(data: bytes) -> bool:
+    """Whether bytes look like an Inspection that `attn` wrote, not like a text.
+
+    That is an archive, or a JSON object with a schema of ours, however it is laid out.
+    """
+    if data.startswith(_ARCHIVE):
+        return True
+    is_object = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    return is_object and re.search(rb'"schema"\s*:\s*"attn/', data) is not None
 
 
 def load(source: str | os.PathLike[str] | BinaryIO) -> Inspection:
