@@ -1,41 +1,124 @@
 """`attn show`: an Inspection from a file or a pipe, drawn as `attn inspect` draws it."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from attn_cli.commands import inputs
-from attn_cli.commands.options import grouped, require_other_file
+from attn_cli.commands.options import Group, grouped, in_range, option, require_other_file
 from attn_cli.commands.output import Output
+from attn_cli.commands.streams import remark
+from attn_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from attn_cli.files.foreign import Hints, Reading
+    from attn_cli.inspection import Inspection
 
 EPILOG = """Examples:
 
 attn inspect "Life is short, eat dessert first" --json | attn show -
 
 attn show sample_inputs/inspection.json --show weights
+
+attn show sample_inputs/attentions.npz --axes lhqk --strict
 """
+
+_TENSORS = "Tensors of any origin"
+
+
+class Tensors(Group):
+    """What is known of tensors that another program saved."""
+
+    axes: Annotated[
+        str | None,
+        option(
+            "--axes",
+            panel=_TENSORS,
+            metavar="LETTERS",
+            help="A letter for each axis: b batch, l layers, h heads, q queries, k keys (d width, "
+            "of query, key and value). Else the shape tells.",
+        ),
+    ] = None
+    tokens: Annotated[
+        str | None,
+        option(
+            "--tokens",
+            panel=_TENSORS,
+            metavar="FILE",
+            help="Tokens, one a line or a JSON array. Else those in the file, or positions.",
+        ),
+    ] = None
+    batch: Annotated[
+        int | None,
+        option("--batch", panel=_TENSORS, metavar="N", help="Which text of a batch, from 0."),
+    ] = None
+    causal: Annotated[
+        bool, option("--causal", panel=_TENSORS, help="No query looks at a later key.")
+    ] = False
+    rows: Annotated[
+        Literal["softmax", "normalize"] | None,
+        option(
+            "--rows",
+            panel=_TENSORS,
+            help="Make weights of logits, or of rows that do not sum to 1.",
+        ),
+    ] = None
+    strict: Annotated[
+        bool, option("--strict", panel=_TENSORS, help="What is doubtful is an error.")
+    ] = False
+
+    def hints(self) -> "Hints":
+        """The same, for the reader of files."""
+        from attn_cli.files.foreign import Hints
+
+        in_range("--batch", self.batch, 0, 2**31 - 1)
+        tokens = None
+        if self.tokens is not None:
+            from attn_cli.files.foreign.tokens import parse_list
+            from attn_cli.files.whole import read_whole
+
+            name, data = read_whole(self.tokens)
+            tokens = parse_list(data, name)
+        return Hints(self.axes, tokens, self.batch, self.causal, self.rows)
 
 
 @grouped
 def show(
     ctx: typer.Context,
+    tensors: Tensors,
     output: Output,
     file: Annotated[
         str | None,
         typer.Argument(
             metavar="FILE",
-            help="A .json, .jsonl or .npz that attn wrote; - or nothing reads standard input.",
+            help="A .json, .jsonl, .npz, .npy or .safetensors, by attn or by anybody; - or "
+            "nothing reads standard input.",
         ),
     ] = None,
 ) -> int:
-    """Show what was inspected before, or turn it into another format."""
+    """Show attention from a file: what attn inspected, or tensors of any origin."""
     inputs.require_one_source(ctx, None, file)
-    require_other_file(output.out, file or "-")
-    from attn_cli.files import load_all
+    require_other_file(output.out, file or "-", tensors.tokens)
+    from attn_cli.files import readings
 
+    hints = tensors.hints()
     if file is not None and file != "-":
-        output.deliver(load_all(file), many=True)
+        output.deliver(_spoken(readings(file, hints), tensors.strict), many=True)
     else:
         with inputs.opened(None) as (_, stream):
-            output.deliver(load_all(stream), many=True)
+            output.deliver(_spoken(readings(stream, hints), tensors.strict), many=True)
     return 0
+
+
+def _spoken(readings: "Iterator[Reading]", strict: bool) -> "Iterator[Inspection]":
+    """The Inspections; what was guessed and what is doubtful goes to standard error before each."""
+    for reading in readings:
+        for note in reading.notes:
+            remark(note)
+        for doubt in reading.doubts:
+            remark(f"doubt: {doubt}")
+        if strict and reading.doubts:
+            n = len(reading.doubts)
+            raise DataError(f"{n} doubt{'s' * (n != 1)}, and `--strict` allows none")
+        yield reading.inspection
