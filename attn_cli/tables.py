@@ -94,6 +94,22 @@ def tables(inspection: Inspection, names: Sequence[str] = SHOWN) -> Iterator[Tab
             yield from _heads(inspection, layer, name)
 
 
+_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
+
+
+def facts(inspection: Inspection) -> list[str]:
+    """What every view says of an Inspection below its title."""
+    source, n = inspection.source, len(inspection.query_tokens)
+    said = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind]]
+    if inspection.text:  # otherwise it is the title
+        said.append(source.model)
+    if source.recipe:
+        said.append(f"recipe {source.recipe}")
+    if source.seed is not None:
+        said.append(f"seed {source.seed}")
+    return said
+
+
 def plain_labels(tokens: Sequence[Token]) -> list[str]:
     """A readable label for each token, for rows that are numbered."""
     return [label(token.text) for token in tokens]
@@ -188,18 +204,20 @@ def _heads(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table]:
     to_keys = columns == _KEYS
     row_tokens = inspection.key_tokens if rows == "key tokens" else inspection.query_tokens
     head_name = "key/value head" if rows == "key tokens" else "head"
+    row_labels = plain_labels(row_tokens)
+    are_positions = row_labels == list(map(str, range(len(row_labels))))
     for head, values in enumerate(stack):
         yield Table(
             name=name,
             where=f"layer {layer.index}, {head_name} {head}",
             rows=rows,
             columns=columns,
-            row_labels=plain_labels(row_tokens),
+            row_labels=row_labels,
             column_labels=token_labels(inspection.key_tokens)
             if to_keys
             else [str(i) for i in range(values.shape[1])],
             values=values,
             scale=scale,
             allowed=inspection.mask.allowed if name in ("logits", "weights") else None,
-            numbered=True,
+            numbered=not are_positions,
         )

@@ -20,7 +20,7 @@ def write(
 ) -> Iterator[bytes]:
     """A heading for the text, then a titled table each."""
     decimals = PRECISION if precision is None else precision
-    lines = [f"## {clean(inspection.text)}", ""]
+    lines = [f"## {clean(inspection.text or inspection.source.model)}", ""]
     for table in tables(inspection, names):
         where = f", {table.where}" if table.where else ""
         lines += [f"**{table.name}** {table.shape}{where}  "]

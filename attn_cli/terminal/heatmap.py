@@ -107,9 +107,9 @@ def _half_blocks(
         if above == shading.MASK and below in (shading.MASK, None):
             yield Segment(MASKED, DIM)
             continue
-        front = None if above == shading.MASK else step_color(table.scale, above, screen.colors)
-        back = (
-            None if below in (shading.MASK, None) else step_color(table.scale, below, screen.colors)
+        front, back = (
+            None if step in (shading.MASK, None) else step_color(table.scale, step, screen.colors)
+            for step in (above, below)
         )
         if front is None:
             yield Segment(" " if back is None else "▄", Style.from_color(back))

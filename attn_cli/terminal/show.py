@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, facts, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
@@ -76,19 +76,12 @@ def console_view(
 
 def _heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     text = screen.clean(inspection.text)
-    quoted = fit(text, min(screen.width - 2, cell_len(text)))
-    yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
-    source = inspection.source
-    n = len(inspection.query_tokens)
-    facts = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind], source.model]
-    if source.recipe:
-        facts.append(f"recipe {source.recipe}")
-    if source.seed is not None:
-        facts.append(f"seed {source.seed}")
-    yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
-
-
-_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
+    if text:
+        title = f'"{fit(text, min(screen.width - 2, cell_len(text)))}"'
+    else:  # tensors without a text go by where they came from
+        title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
+    yield [Segment(screen.symbols(title), TITLE)]
+    yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
 
 
 def _table(table: Table, screen: Screen, precision: int, style: ShowStyle) -> Iterator[Line]:
