@@ -37,7 +37,7 @@ STYLE = """\
 fill:#1b1b1f;white-space:pre;unicode-bidi:plaintext}
 .attn .t{font-weight:bold}.attn .d{fill:#5c5c66}
 .attn .e{text-anchor:end}.attn .m{text-anchor:middle}
-.attn .k{fill:#000}.attn .w{fill:#fff}.attn .bg{fill:#fff}.attn .no{fill:#d4d4da}
+.attn .k{fill:#000}.attn .w{fill:#fff}.attn .bg{fill:#fff}.attn .no{fill:#e2e2e7}
 .attn path{fill:none;stroke-width:1;shape-rendering:crispEdges}
 @media (prefers-color-scheme:dark){.attn text{fill:#e8e8ec}.attn .d{fill:#a4a4ae}\
 .attn .k{fill:#000}.attn .w{fill:#fff}.attn .bg{fill:#17171b}.attn .no{fill:#3c3c44}}
@@ -47,7 +47,9 @@ _EM, _LETTER, _BASELINE, _LINE, _GAP = 6.7, 12, 4, 15, 22
 _WIDEST_PICTURE = 1800
 _MOST_NUMBERED = (40, 16)  # rows and columns with a number in every cell
 _MOST_CELLS = 240  # along an axis; more are pooled
-_MAP_SIZE, _LARGEST_CELL, _SMALLEST_CELL = 420, 14, 2
+_LARGEST_CELL, _SMALLEST_CELL = 14, 2
+MAP, SMALL_MAP = 420, 200  # about as large as a map is: alone, and among many
+_MANY = 4  # panels
 _LONGEST_LABEL = 24  # characters
 _LEGEND = 32  # steps
 
@@ -88,15 +90,23 @@ def write(
     yield b"</svg>\n"
 
 
-def panel(table: Table, decimals: int = PRECISION) -> Panel:
-    """A table as the inside of an SVG: title, labels, cells, and the legend of its own scale."""
-    frame = _frame(table, decimals)
+def panel(table: Table, decimals: int = PRECISION, size: int = MAP, *, bare: bool = False) -> Panel:
+    """A table as the inside of an SVG: title, labels, cells, and the legend of its own scale.
+
+    Args:
+        size: of a map of colours, in pixels; cells with numbers have their own.
+        bare: the title and the legend are somewhere else.
+    """
+    frame = _frame(table, decimals, size, bare=bare)
     steps = shading.steps(table, frame.pool_rows, frame.pool_columns)
     title = f"{table.name} {table.shape}"
     if frame.pool_rows * frame.pool_columns > 1:
         title += f" (each cell the largest of {frame.pool_rows} × {frame.pool_columns})"
-    place = _EM * _cells(title) + 10
-    parts = [_text(0, 11, title, "t"), _text(place, 11, table.where, "d"), *_labels(frame, steps)]
+    place, needed = _EM * _cells(title) + 10, 0.0
+    parts = [*_labels(frame, steps)]
+    if not bare:
+        parts += [_text(0, 11, title, "t"), _text(place, 11, table.where, "d")]
+        needed = place + _EM * _cells(table.where)
     corner = f"translate({frame.left:g} {frame.top:g})"
     if table.scale != "none":
         parts += [f'<g transform="{corner} scale({frame.cell_width:g} {frame.cell_height:g})">']
@@ -140,7 +150,7 @@ class _Frame:
     column_labels: Sequence[str]
 
 
-def _frame(table: Table, decimals: int) -> _Frame:
+def _frame(table: Table, decimals: int, size: int, *, bare: bool) -> _Frame:
     n_rows, n_columns = table.values.shape
     numbered = n_rows <= _MOST_NUMBERED[0] and n_columns <= _MOST_NUMBERED[1]
     numbered = numbered or table.scale == "none"
@@ -152,7 +162,7 @@ def _frame(table: Table, decimals: int) -> _Frame:
         if table.scale == "weight" or table.allowed is not None:
             pool_rows = pool_columns = max(pool_rows, pool_columns)
         most = max(-(-n_rows // pool_rows), -(-n_columns // pool_columns))
-        width = height = float(min(max(_MAP_SIZE // most, _SMALLEST_CELL), _LARGEST_CELL))
+        width = height = float(min(max(size // most, _SMALLEST_CELL), _LARGEST_CELL))
     rows = [_cut(label) for label in table.row_labels]
     if table.numbered:
         rows = [f"{i} {label}" for i, label in enumerate(rows)]
@@ -166,7 +176,7 @@ def _frame(table: Table, decimals: int) -> _Frame:
         pool_rows=pool_rows,
         pool_columns=pool_columns,
         left=_EM * max(map(_cells, rows), default=0) + 8,
-        top=2 * _LINE + (longest + 8 if upright else _LINE),
+        top=(0 if bare else 1.6 * _LINE) + (longest + 8 if upright else _LINE),
         upright=upright,
         row_labels=rows,
         column_labels=columns,
