@@ -28,7 +28,7 @@ h1{font-size:1.3em;margin:0}h2{font-size:1.05em;margin:2em 0 0}p{margin:.2em 0}
 figure{margin:.6em 0;overflow-x:auto;max-width:100%}figcaption{margin-bottom:.2em}
 table{border-collapse:collapse;font:12px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 th{font-weight:normal;text-align:right;padding:1px 7px;white-space:pre}
-td{text-align:right;padding:2px 7px}tr>th:first-child{text-align:left}td.no{background:#d4d4da}
+td{text-align:right;padding:2px 7px}tr>th:first-child{text-align:left}td.no{background:#e2e2e7}
 .bar{display:inline-block;width:10em;height:.9em;vertical-align:-.1em;margin:0 .4em}
 @media (prefers-color-scheme:dark){body{background:#17171b;color:#e8e8ec}.d{color:#a4a4ae}\
 td.no{background:#3c3c44}}
@@ -62,9 +62,14 @@ def write(
         body += [f"<p>Doubt: {_safe(str(doubt))}</p>" for doubt in doubts]
     for (name, layer), group in groupby(tables(inspection, names), key=_part):
         body += [f"<h2>{_safe(' · '.join(filter(None, (name, layer))))}</h2>"]
+        heads = list(group)
+        body += [f"<p class='d'>rows: {heads[0].rows} · columns: {heads[0].columns}</p>"]
+        if heads[0].scale == "weight":  # one scale, so one legend
+            body += [f"<p class='d'>{_legend(heads[0], decimals)}</p>"]
         body += ['<div class="heads">']
-        for table in group:
-            body += _figure(table, decimals, used)
+        size = svg.SMALL_MAP if len(heads) > 1 else svg.MAP
+        for table in heads:
+            body += _figure(table, decimals, size, used)
         body += ["</div>"]
     style = _STYLE + svg.STYLE + _colors(used)
     yield _HEAD.format(title=_safe(title), style=style).encode()
@@ -77,18 +82,18 @@ def _part(table: Table) -> tuple[str, str]:
     return table.name, table.where.partition(",")[0]
 
 
-def _figure(table: Table, decimals: int, used: set[tuple[str, int]]) -> Iterator[str]:
+def _figure(table: Table, decimals: int, size: int, used: set[tuple[str, int]]) -> Iterator[str]:
     n_rows, n_columns = table.values.shape
-    head = table.where.partition(", ")[2]
-    caption = f"{head or table.name} <span class='d'>{table.shape} · rows: {table.rows} · "
-    yield f"<figure><figcaption>{caption}columns: {table.columns}</span></figcaption>"
-    if table.scale == "none" or (n_rows <= _MOST_NUMBERS[0] and n_columns <= _MOST_NUMBERS[1]):
+    numbered = n_rows <= _MOST_NUMBERS[0] and n_columns <= _MOST_NUMBERS[1]
+    drawn = None if numbered or table.scale == "none" else svg.panel(table, decimals, size)
+    head, note = table.where.partition(", ")[2], f"; {drawn.note}" if drawn and drawn.note else ""
+    yield f"<figure><figcaption>{head} <span class='d'>{table.shape}{note}</span></figcaption>"
+    if drawn is None:
         yield from _table(table, decimals, used)
     else:
-        drawn = svg.panel(table, decimals)
-        size = f'width="{drawn.width:g}" height="{drawn.height:g}"'
-        yield f'<svg class="attn" {size} role="img">{drawn.body}</svg>'
-    if table.scale != "none":
+        box = f'width="{drawn.width:g}" height="{drawn.height:g}"'
+        yield f'<svg class="attn" {box} role="img">{drawn.body}</svg>'
+    if table.scale == "signed":
         yield f"<p class='d'>{_legend(table, decimals)}</p>"
     yield "</figure>"
 

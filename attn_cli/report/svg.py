@@ -50,18 +50,21 @@ _MOST_CELLS = 240  # along an axis; more are pooled
 _LARGEST_CELL, _SMALLEST_CELL = 14, 2
 MAP, SMALL_MAP = 420, 200  # about as large as a map is: alone, and among many
 _MANY = 4  # panels
-_LONGEST_LABEL = 24  # characters
+_LONGEST_LABEL, _LONGEST_LINE = 24, 180  # characters
+_TITLE = 22  # pixels of a panel's title
+_WEIGHT_NOTE = "weight, on the same scale for every head; rows look, columns are looked at"
 _LEGEND = 32  # steps
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One table, drawn with its upper left corner at 0, 0."""
+    """One table, drawn with its upper left corner at 0, 0; sizes in pixels."""
 
     body: str
     width: float
     height: float
-    row: str  # panels of the same row stand side by side
+    note: str = ""  # what is to be said of it
+    row: str = ""  # those of the same row stand side by side
 
 
 def write(
@@ -70,68 +73,77 @@ def write(
     """A title, then every table: the heads of a layer side by side, the layers below each other."""
     decimals = PRECISION if precision is None else precision
     title = inspection.text or inspection.source.model
-    heading = [
-        _text(8, 20, _cut(title, 180), "t"),
-        _text(8, 36, " · ".join(facts(inspection)), "d"),
-    ]
-    drawn = [panel(table, decimals) for table in tables(inspection, names)]
-    body, width, height = _placed(drawn, 48)
+    lines = [_cut(title, _LONGEST_LINE), _cut(" · ".join(facts(inspection)), _LONGEST_LINE)]
+    found = list(tables(inspection, names))
+    size = SMALL_MAP if len(found) > _MANY else MAP
+    body, width, height = _placed([_titled(table, decimals, size) for table in found], 48)
     if "weights" in names:
-        body.append(f'<g transform="translate(8 {height:g})">{weight_legend(inspection)}</g>')
-        height += 2 * _LINE
-    width = max(width, min(16 + _EM * max(_cells(title), 60), _WIDEST_PICTURE))
+        note = _WEIGHT_NOTE + "; grey is masked" * _is_masked(inspection)
+        legend, needed = _legend("weight", "0", "1", note)
+        body.append(f'<g transform="translate(8 {height:g})">{legend}</g>')
+        width, height = max(width, needed + 16), height + 2 * _LINE
+    width = max(width, 16 + _EM * max(map(_cells, lines)))
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="attn" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" role="img">\n<title>{_safe(title)}</title>\n'
         f'<style>\n{STYLE}</style>\n<rect class="bg" width="100%" height="100%"/>\n'
     ).encode()
-    for part in (*heading, *body):
+    for part in (_text(8, 20, lines[0], "t"), _text(8, 36, lines[1], "d"), *body):
         yield f"{part}\n".encode()
     yield b"</svg>\n"
 
 
-def panel(table: Table, decimals: int = PRECISION, size: int = MAP, *, bare: bool = False) -> Panel:
-    """A table as the inside of an SVG: title, labels, cells, and the legend of its own scale.
+def panel(table: Table, decimals: int = PRECISION, size: int = MAP) -> Panel:
+    """A table as the inside of an SVG: the cells and their labels.
 
     Args:
         size: of a map of colours, in pixels; cells with numbers have their own.
-        bare: the title and the legend are somewhere else.
     """
-    frame = _frame(table, decimals, size, bare=bare)
+    frame = _frame(table, decimals, size)
     steps = shading.steps(table, frame.pool_rows, frame.pool_columns)
-    title = f"{table.name} {table.shape}"
-    if frame.pool_rows * frame.pool_columns > 1:
-        title += f" (each cell the largest of {frame.pool_rows} × {frame.pool_columns})"
-    place, needed = _EM * _cells(title) + 10, 0.0
-    parts = [*_labels(frame, steps)]
-    if not bare:
-        parts += [_text(0, 11, title, "t"), _text(place, 11, table.where, "d")]
-        needed = place + _EM * _cells(table.where)
+    n_rows, n_columns = steps.shape
     corner = f"translate({frame.left:g} {frame.top:g})"
+    parts = [*_labels(frame, steps)]
     if table.scale != "none":
         parts += [f'<g transform="{corner} scale({frame.cell_width:g} {frame.cell_height:g})">']
         if (steps == shading.MASK).any():
-            parts += [f'<rect class="no" width="{steps.shape[1]}" height="{steps.shape[0]}"/>']
+            parts += [f'<rect class="no" width="{n_columns}" height="{n_rows}"/>']
         parts += [*_strokes(steps, palette.scale_colors(table.scale)), "</g>"]
     if frame.numbered:
         parts += [f'<g transform="{corner}">', *_numbers(table, frame, steps, decimals), "</g>"]
-    bottom = frame.top + steps.shape[0] * frame.cell_height + 6
+    width, height = n_columns * frame.cell_width, n_rows * frame.cell_height
+    pooled = frame.pool_rows * frame.pool_columns > 1
+    return Panel(
+        "\n".join(parts),
+        frame.left + width + 0.5 * _LETTER,  # half of the last column's label is beside it
+        frame.top + height + 6,
+        f"each cell the largest of {frame.pool_rows} × {frame.pool_columns}" if pooled else "",
+    )
+
+
+def _titled(table: Table, decimals: int, size: int) -> Panel:
+    """A panel with its title, and below it the legend of its own scale."""
+    drawn = panel(table, decimals, size)
+    title = f"{table.name} {table.shape}"
+    said = "; ".join(filter(None, (table.where, drawn.note)))
+    place = _EM * _cells(title) + 10
+    parts = [_text(0, 11, title, "t"), _text(place, 11, said, "d")]
+    parts += [f'<g transform="translate(0 {_TITLE})">\n{drawn.body}\n</g>']
+    width, bottom = max(drawn.width, place + _EM * _cells(said)), _TITLE + drawn.height
     if table.scale == "signed":
-        end = format_number(table.largest, decimals)
-        legend = _legend("signed", f"-{end}", end, "on this table's own scale")
+        end, axes = format_number(table.largest, decimals), f"rows: {table.rows}"
+        axes += f" · columns: {table.columns}"
+        legend, needed = _legend("signed", f"-{end}", end, "on this table's own scale")
+        legend += _text(0, 11 + _LINE, axes, "d")
         parts += [f'<g transform="translate(0 {bottom:g})">{legend}</g>']
-        bottom += _LINE + 6
-    width = max(frame.left + steps.shape[1] * frame.cell_width, place + _EM * _cells(table.where))
-    return Panel("\n".join(parts), width, bottom, f"{table.name} {table.where.partition(',')[0]}")
+        width, bottom = max(width, needed, _EM * _cells(axes)), bottom + 2 * _LINE + 6
+    row = f"{table.name} {table.where.partition(',')[0]}"
+    return Panel("\n".join(parts), width, bottom, row=row)
 
 
-def weight_legend(inspection: Inspection) -> str:
-    """The one scale of all weights."""
+def _is_masked(inspection: Inspection) -> bool:
     allowed = inspection.mask.allowed
-    note = "weight, on the same scale for every head; rows look, columns are looked at"
-    if allowed is not None and not allowed.all():
-        note += "; grey is masked"
-    return _legend("weight", "0", "1", note)
+    return allowed is not None and not bool(allowed.all())
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ class _Frame:
     column_labels: Sequence[str]
 
 
-def _frame(table: Table, decimals: int, size: int, *, bare: bool) -> _Frame:
+def _frame(table: Table, decimals: int, size: int) -> _Frame:
     n_rows, n_columns = table.values.shape
     numbered = n_rows <= _MOST_NUMBERED[0] and n_columns <= _MOST_NUMBERED[1]
     numbered = numbered or table.scale == "none"
@@ -176,7 +188,7 @@ def _frame(table: Table, decimals: int, size: int, *, bare: bool) -> _Frame:
         pool_rows=pool_rows,
         pool_columns=pool_columns,
         left=_EM * max(map(_cells, rows), default=0) + 8,
-        top=(0 if bare else 1.6 * _LINE) + (longest + 8 if upright else _LINE),
+        top=longest + 8 if upright else _LINE,
         upright=upright,
         row_labels=rows,
         column_labels=columns,
@@ -240,16 +252,19 @@ def _strokes(steps: Integers, colors: Sequence[palette.RGB]) -> Iterator[str]:
         yield f'<path stroke="#{color}" d="{"".join(strokes)}"/>'
 
 
-def _legend(scale: str, low: str, high: str, note: str) -> str:
-    colors = palette.scale_colors(scale)
+def _legend(scale: str, low: str, high: str, note: str) -> tuple[str, float]:
+    """A scale with both its ends, and how wide that is."""
     steps = np.arange(_LEGEND)[None] * (palette.STEPS - 1) // (_LEGEND - 1)
     start = _EM * len(low) + 6
-    bar = "".join(_strokes(steps, colors))
-    return (
+    end = start + 4 * _LEGEND + 6
+    bar = "".join(_strokes(steps, palette.scale_colors(scale)))
+    said = f"{high}  {note}"
+    body = (
         f"{_text(0, 11, low)}"
         f'<g transform="translate({start:g} 1) scale(4 12)">{bar}</g>'
-        f"{_text(start + 4 * _LEGEND + 6, 11, f'{high}  {note}')}"
+        f"{_text(end, 11, said)}"
     )
+    return body, end + _EM * len(said)
 
 
 def _text(x: float, y: float, text: str, css: str = "") -> str:
