@@ -60,9 +60,9 @@ def read(tensors: Tensors, name: str, hints: Hints, file_hash: str | None = None
         DataError: they are no attention, or it cannot be told which array is what.
         UsageError: a hint does not fit.
     """
-    groups = names.group(key for key, array in tensors.arrays.items() if array.dtype.kind in "fiu")
-    groups = [one for one in groups if tensors.arrays[one.members[0][1]].ndim]
+    listed = [key for key, a in tensors.arrays.items() if a.dtype.kind in "fiu" and a.ndim]
     try:
+        groups = names.group(listed)
         return [
             _reading(found, groups, tensors, name, hints, file_hash)
             for found in names.choose(groups, name)
@@ -145,6 +145,13 @@ def _given(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> _Pa
     laid = _lay_weights(group, tensors, hints)
     stack = rows.Stack(group.shown, laid.layers, laid.indices, _dtype(group, tensors))
     judged = rows.judge(stack, are_logits=found.weights is None, causal=causal, rows=hints.rows)
+    n_head, n_query, n_key = judged.layers[0].shape
+    doubts = judged.doubts
+    if n_head == n_key != n_query and not judged.causal and group.stack != "cross":
+        doubts += (
+            f"{group.shown}: as many heads as keys, {n_key}, and {n_query} queries: the axes of "
+            "heads and queries may be exchanged (`--axes`)",
+        )
     logits: Sequence[Floats | None] = judged.logits or [None] * len(judged.layers)
     layers = [
         Layer(index=index, weights=weights, logits=given)
@@ -157,7 +164,7 @@ def _given(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> _Pa
         judged.dtype,
         judged.decimals,
         laid.notes + judged.notes,
-        laid.doubts + judged.doubts,
+        laid.doubts + doubts,
     )
 
 

@@ -19,7 +19,9 @@ from attn_cli.operations import softmax
 if TYPE_CHECKING:
     from attn_cli.types import Booleans, Floats
 
-_MOST_DECIMALS = 6  # from the seventh on rounding hides in float32's own
+# Decimals of rounded numbers: from the seventh on rounding hides in float32's own; and how much of
+# a row it may have taken or added before the row is no longer shown as one.
+_FEWEST_DECIMALS, _MOST_DECIMALS, _MOST_ROUNDED_AWAY = 2, 6, 0.02
 
 
 class Judged(NamedTuple):
@@ -117,12 +119,7 @@ def _from_weights(stack: Stack, causal: bool, rows: Rows | None) -> Judged:
             notes.append(f"{stack.what}: {note}")
     is_causal, doubt = _causal(stack, causal)
     doubts += [doubt] if doubt else []
-    n_head, n_query, n_key = stack.layers[0].shape
-    if n_head == n_key != n_query and not is_causal:
-        doubts.append(
-            f"{stack.what}: as many heads as keys, {n_key}, and {n_query} queries: the axes of "
-            "heads and queries may be exchanged (`--axes`)"
-        )
+    n_query, n_key = stack.layers[0].shape[1:]
     allowed = lower_triangle(n_query, n_key) if is_causal else np.ones((n_query, n_key), dtype=bool)
     allowed[empty] = False
     return Judged(
@@ -199,8 +196,8 @@ def _coarse(stack: Stack, empty: Booleans) -> tuple[str, int | None, str] | None
     for dtype, has in (("float16", _is_float16), ("bfloat16", _is_bfloat16)):
         if all(has(layer) and _sum_to_one(layer, empty, dtype) for layer in stack.layers):
             return dtype, None, f"the numbers have the precision of {dtype}, and so have the sums"
-    for decimals in range(1, _MOST_DECIMALS + 1):
-        extra = 0.5 * 10.0**-decimals * stack.layers[0].shape[-1]
+    for decimals in range(_FEWEST_DECIMALS, _MOST_DECIMALS + 1):
+        extra = min(0.5 * 10.0**-decimals * stack.layers[0].shape[-1], _MOST_ROUNDED_AWAY)
         if all(
             _is_rounded(layer, decimals) and _sum_to_one(layer, empty, extra=extra)
             for layer in stack.layers
@@ -240,8 +237,8 @@ def _causal(stack: Stack, claimed: bool) -> tuple[bool, str]:
         if above.any():
             if not claimed:
                 return False, ""
-            head, mass = int(above.max(axis=1).argmax()), above.sum(axis=1, dtype=np.float64)
-            share = mass[head] / n_query
+            mass = above.sum(axis=1, dtype=np.float64)
+            head, share = int(mass.argmax()), mass.max() / n_query
             return False, (
                 f"{stack.what}: called causal, but in layer {index}, head {head} a mean of "
                 f"{share:.4g} of each row lies above the diagonal; shown without a mask"

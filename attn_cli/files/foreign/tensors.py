@@ -89,6 +89,8 @@ def from_json(value: Any, name: str) -> Tensors:
             place = key or "the array"
             declared = _BOOLEANS if isinstance(leaf, bool) else _NUMBERS
             depth = _depth(item)
+            if depth > _DEEPEST:
+                raise DataError(f"{name}: `{place}` is nested deeper than {_DEEPEST} levels")
             array = reader.array(item if depth else [item], place, max(depth, 1), declared)
             tensors.arrays[key] = array if depth else array[0]
             tensors.dtypes[key] = "float32"
