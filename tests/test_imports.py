@@ -71,6 +71,14 @@ CASES = {
     "inspect --json": (("rich", *RARE), ("numpy", "typer")),
     "inspect": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
+    "show sample_inputs/inspection.json --json": (
+        ("rich", "attn_cli.files.foreign.layouts", "attn_cli.attention", "hashlib", *RARE),
+        ("numpy", "attn_cli.files.foreign"),
+    ),
+    "show sample_inputs/attentions.npz --json": (
+        ("rich", *RARE),
+        ("attn_cli.files.foreign.layouts",),
+    ),
 }
 
 
