@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from attn_cli.inspection import Inspection
 
+# A larger member that is unpacked to so many times its size is there to fill the memory.
+_LARGE, _THINNEST = 1 << 25, 100
 DOCUMENT = "document"  # the JSON document with its arrays taken out
 
 
@@ -91,6 +93,11 @@ def _members(data: bytes) -> dict[str, NDArray[Any]]:
                 "Save the arrays: `np.savez(file, *[a.numpy() for a in attentions])`.",
             )
         for member in listed:
+            if member.file_size > _LARGE and member.file_size > _THINNEST * member.compress_size:
+                raise DataError(
+                    f"`{member.filename}` would be {memory.readable(member.file_size)} from "
+                    f"{memory.readable(member.compress_size)}: numbers are not as thin as that"
+                )
             with archive.open(member) as file:
                 _check_header(file, f"`{member.filename}`", member.file_size)
             with archive.open(member) as file:

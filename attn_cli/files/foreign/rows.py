@@ -100,6 +100,8 @@ def _from_weights(stack: Stack, causal: bool, rows: Rows | None) -> Judged:
         listed = ", ".join(map(str, np.flatnonzero(empty)[:8])) + ", …" * bool(empty.sum() > 8)
         doubts.append(f"{stack.what}: queries {listed} have no weights in any head; shown masked")
     for place, layer in enumerate(stack.layers):
+        if layer.min() >= 0 and layer.max() < np.inf:  # false for what is not a number
+            continue
         _refuse(stack, place, ~np.isfinite(layer), "{}")
         _refuse(stack, place, layer < 0, "{}, a negative number", _LOGITS)
     if rows == "normalize":
@@ -150,8 +152,11 @@ def _without_empty_rows(stack: Stack) -> tuple[Stack, Booleans]:
     A query that may look at nothing (padding) has such a row: 0 / 0 in many a program.
     """
     empty = np.ones(stack.layers[0].shape[1], dtype=bool)
-    for layer in stack.layers:
-        empty &= ((layer == 0) | np.isnan(layer)).all(axis=(0, 2))
+    for head in (head for layer in stack.layers for head in layer):
+        rows = np.flatnonzero(empty)
+        if not rows.size:
+            return stack, empty
+        empty[rows] = ((head[rows] == 0) | np.isnan(head[rows])).all(axis=1)
     if empty.all():
         raise DataError(f"{stack.what} holds nothing but zeros or what is not a number")
     if not empty.any():
