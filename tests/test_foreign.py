@@ -8,6 +8,7 @@ import io
 import json
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -189,6 +190,7 @@ def test_json_lines_are_one_text_each() -> None:
     lines = [as_json(weights=WEIGHTS[0], tokens=TOKENS), as_json(weights=CAUSAL[1], text="x")]
     first, second = read(b"\n".join(lines))
     assert np.array_equal(weights_of(first.inspection), WEIGHTS[:1])
+    assert first.inspection.source.model == "standard input, line 1"
     assert (first.inspection.kind, second.inspection.kind) == ("self", "causal")
     assert second.inspection.text == "x"
     with pytest.raises(DataError, match=r"line 2: `weights`: the rows do not sum to 1"):
@@ -433,6 +435,14 @@ def pickled() -> bytes:
     return file.getvalue()
 
 
+def zipped(parts: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
 def sized(header: bytes, body: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + body
 
@@ -503,6 +513,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         sized(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', b"00000000"),
         "4 bytes belong to no tensor",
     ),
+    "a torch file": (zipped({"archive/data.pkl": b"\x80\x02."}), "a PyTorch file, a pickle"),
+    "a bomb": (zipped({"w.npy": npy(np.zeros((1, 3000, 3000)))}), "numbers are not as thin"),
+    "cut within the header": (safetensors(weights=WEIGHTS)[:40], "header should be"),
     "compressed": (b"\x1f\x8b\x08\x00", "gunzip"),
 }
 
@@ -592,7 +605,9 @@ def test_a_reading_is_written_and_read_back_equal() -> None:
             written = b"".join(files.encode([inspection], name))
             assert written
             if format.lossless:
-                assert load(io.BytesIO(written)) == inspection
+                again, doubts = files.load_tensors(io.BytesIO(written))
+                assert again == [inspection]
+                assert doubts == inspection.source.settings["doubts"]  # they travel along
                 with pytest.raises(UsageError, match="was written by attn"):
                     load(io.BytesIO(written), causal=True)
 
@@ -605,8 +620,8 @@ SAMPLE = str(ROOT / "sample_inputs" / "attentions.npz")
 def test_guesses_and_doubts_go_to_standard_error(tmp_path: Path) -> None:
     plain = run("show", SAMPLE, "--show", "weights")
     assert plain.code == 0 and plain.err == (
-        "attn: `weights` (2, 3, 7, 7) is read as (layers, heads, queries, keys); "
-        "`--axes` would say it\n"
+        "attn: `weights` (2, 3, 7, 7) is read as (layers, heads, queries, keys), as "
+        "`--axes lhqk` says; a batch first is `--axes bhqk`\n"
     )
     assert run("show", SAMPLE, "--show", "weights", "--axes", "lhqk") == Ran(0, plain.out, "")
     (tmp_path / "t").write_text("a\nb\n")

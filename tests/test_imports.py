@@ -75,7 +75,7 @@ CASES = {
         ("rich", "attn_cli.files.foreign.layouts", "attn_cli.attention", "hashlib", *RARE),
         ("numpy", "attn_cli.files.foreign"),
     ),
-    "show sample_inputs/attentions.npz --json": (
+    "show sample_inputs/attentions.npz --axes lhqk --json": (
         ("rich", *RARE),
         ("attn_cli.files.foreign.layouts",),
     ),

@@ -79,7 +79,9 @@ def _own(inspection: Inspection, name: str, hints: Hints) -> Reading:
     for hint, value in hints._asdict().items():
         if value not in (None, False):
             raise UsageError(f"{name} was written by attn and needs no `--{hint}`")
-    return Reading(inspection)
+    recorded = inspection.source.settings.get("doubts")  # when it was first read
+    doubts = tuple(map(str, recorded)) if isinstance(recorded, list) else ()
+    return Reading(inspection, doubts=doubts)
 
 
 def _foreign(tensors: Tensors, data: bytes, name: str, hints: Hints) -> Iterator[Reading]:

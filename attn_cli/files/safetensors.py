@@ -44,8 +44,8 @@ class Contents(NamedTuple):
 
 
 def is_safetensors(data: bytes) -> bool:
-    """Whether bytes begin as this format does: a length that they have, then `{`."""
-    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+    """Whether bytes begin as this format does: a length that a header may have, then `{`."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LONGEST_HEADER
 
 
 def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:

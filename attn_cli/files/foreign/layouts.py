@@ -132,7 +132,9 @@ def _is_called_causal(tensors: Tensors, group: Group) -> bool:
 def _model(tensors: Tensors, name: str, group: Group) -> str:
     """What to call where it came from: the model, if the file names it, or the file."""
     model = tensors.words.get("model")
-    text = model if isinstance(model, str) else name.strip("`").replace("\\", "/").split("/")[-1]
+    text = (
+        model if isinstance(model, str) else name.replace("`", "").replace("\\", "/").split("/")[-1]
+    )
     return f"{text} ({group.stack})" if group.stack else text
 
 
@@ -198,12 +200,11 @@ def _lay_weights(group: Group, tensors: Tensors, hints: Hints) -> _Laid:
 
 
 def _axes_note(group: Group, shape: tuple[int, ...], order: str) -> str:
-    if len(group.members) > 1:
-        return (
-            f"{group.shown}, each {shape}, are read as {len(group.members)} layers of "
-            f"({axes.spelled(order)}); `--axes` would say it"
-        )
-    return f"{group.shown} {shape} is read as ({axes.spelled(order)}); `--axes` would say it"
+    n = len(group.members)
+    layers = f"{n} layers of " if n > 1 else ""
+    which = f"{group.shown}, each {shape}, are" if n > 1 else f"{group.shown} {shape} is"
+    note = f"{which} read as {layers}({axes.spelled(order)}), as `--axes {order}` says"
+    return f"{note}; a batch first is `--axes bhqk`" if order == "lhqk" else note
 
 
 def _batch_doubt(what: str, array: NDArray[Any], order: str, hints: Hints) -> list[str]:
