@@ -276,6 +276,9 @@ def test_keys_and_queries_swapped() -> None:
     assert np.array_equal(weights_of(reading.inspection), WEIGHTS)
     assert "keys and queries look swapped" in reading.doubts[0]
     assert one(npy(WEIGHTS.swapaxes(-1, -2)), axes="lhkq").doubts == ()
+    with pytest.raises(DataError, match="look swapped") as caught:
+        read(npy(WEIGHTS.swapaxes(-1, -2)), axes="lhqk")
+    assert caught.value.hint == "Exchange `q` and `k` in `--axes`."
     # Heads last would look the same: there it is not done.
     for shape in ((N, N, N), (4, 4, 5), (4, 5, 6)):
         with pytest.raises(DataError, match=r"look swapped|do not sum to 1"):
@@ -391,6 +394,8 @@ def test_tokens_from_the_file_from_a_person_or_none() -> None:
     assert texts(npy(WEIGHTS)) == list("012345")
     found = one(npz(weights=WEIGHTS, input_ids=[range(N)], text="a b")).inspection
     assert found.token_ids.tolist() == list(range(N)) and found.text == "a b"
+    for odd in ([[np.inf] * N], [[0.5] * N], np.zeros((0, N)), range(4)):
+        assert one(npz(weights=WEIGHTS, input_ids=odd)).inspection.token_ids is None
     special = one(npz(weights=WEIGHTS[:, :, :2, :2] * 0 + 0.5, tokens=["[CLS]", "a"])).inspection
     assert [token.special for token in special.query_tokens] == [True, False]
 
@@ -476,6 +481,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "parameters": (npz(**{"h.0.c_attn.weight": WEIGHTS, "h.0.c_attn.bias": WEIGHTS}), "parameters"),
     "widths": (npz(q=np.ones((2, 6, 8)), k=np.ones((2, 6, 4)), tokens=TOKENS), "query is 8 wide"),
     "groups": (npz(q=np.ones((3, 6, 8)), k=np.ones((2, 6, 8)), tokens=TOKENS), "do not divide"),
+    "overflow": (
+        npz(q=np.full((1, 6, 8), 1e30), k=np.full((1, 6, 8), 1e30)),
+        "layer 0: query · key is beyond what float32 holds",
+    ),
+    "causal without keys": (
+        npz(q=np.ones((1, 6, 8)), k=np.ones((1, 4, 8)), causal=True),
+        "called causal, with 6 queries for 4 keys",
+    ),
     "nan in query": (npz(q=np.full((2, 6, 8), np.nan), k=np.ones((2, 6, 8)), tokens=TOKENS), "`q`"),
     "ragged": (b'{"w": [[0.5, 0.5], [1.0]]}', "`w[1]` has 1 entries where others have 2"),
     "ragged deep": (b"[[[1.0]], [[1.0], [1.0]]]", "has 2 entries where others have 1"),
@@ -621,7 +634,7 @@ def test_guesses_and_doubts_go_to_standard_error(tmp_path: Path) -> None:
     plain = run("show", SAMPLE, "--show", "weights")
     assert plain.code == 0 and plain.err == (
         "attn: `weights` (2, 3, 7, 7) is read as (layers, heads, queries, keys), as "
-        "`--axes lhqk` says; a batch first is `--axes bhqk`\n"
+        "`--axes lhqk` says; if the first is a batch, `--axes bhqk`\n"
     )
     assert run("show", SAMPLE, "--show", "weights", "--axes", "lhqk") == Ran(0, plain.out, "")
     (tmp_path / "t").write_text("a\nb\n")

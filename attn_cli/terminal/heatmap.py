@@ -49,7 +49,12 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
 
 def _indent(table: Table, screen: Screen) -> int:
     labels = max((cell_len(screen.clean(label)) for label in table.row_labels), default=0)
-    return len(str(len(table.row_labels))) + 1 + min(labels, _LABEL_WIDTH) + 1
+    return _position_width(table) + min(labels, _LABEL_WIDTH) + 1
+
+
+def _position_width(table: Table) -> int:
+    """Cells for the number of a row and the space after it; labels may be numbers already."""
+    return len(str(len(table.row_labels))) + 1 if table.numbered else 0
 
 
 def _ruler(columns: range, pool: int, indent: int) -> Line:
@@ -63,14 +68,14 @@ def _ruler(columns: range, pool: int, indent: int) -> Line:
 
 
 def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
-    position_width = len(str(len(table.row_labels)))
-    label_width = _indent(table, screen) - position_width - 2
+    position_width = _position_width(table)
+    label_width = _indent(table, screen) - position_width - 1
     halves = halves_rows(screen)
     rows = steps.tolist()
     for upper in range(0, len(rows), 2 if halves else 1):
         label = fit(screen.clean(table.row_labels[upper * pool]), label_width)
         line = [
-            Segment(f"{upper * pool:>{position_width}} ", DIM),
+            Segment(f"{upper * pool:>{position_width - 1}} " if position_width else "", DIM),
             Segment(screen.symbols(label) + " ", PLAIN),
         ]
         if halves:

@@ -95,7 +95,7 @@ def of_vectors(
     if n_axes not in (3, 4):
         raise DataError(f"{what} has {n_axes} axes {shape}; 2 to 4 are read", _VECTORS)
     before, after = shape[-3] == n_tokens, shape[-2] == n_tokens
-    if hooked or (before and not after) or shape[-2] == 1 < shape[-3]:
+    if hooked or (before and not after):
         return f"{lead}qhd"
     if (after and not before) or shape[-3] == 1:
         return f"{lead}hqd"

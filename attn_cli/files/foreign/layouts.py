@@ -9,7 +9,9 @@ value, from which the weights are computed. Numbers are judged in `rows`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -144,8 +146,13 @@ def _model(tensors: Tensors, name: str, group: Group) -> str:
 def _given(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> _Part:
     group = found.weights or found.logits
     assert group is not None
-    laid = _lay_weights(group, tensors, hints)
-    stack = rows.Stack(group.shown, laid.layers, laid.indices, _dtype(group, tensors))
+    laid = _lay(group, tensors, hints, "lhqk", axes.of_weights)
+    sizes = sorted({layer.shape[1:] for layer in laid.layers})
+    if len(sizes) > 1:
+        listed = " and ".join(f"{q} × {k}" for q, k in sizes[:2])
+        raise DataError(f"{group.shown} differ in queries and keys: {listed}")
+    dtype, is_ordered = _dtype(group, tensors), hints.axes is not None
+    stack = rows.Stack(group.shown, laid.layers, laid.indices, dtype, is_ordered)
     judged = rows.judge(stack, are_logits=found.weights is None, causal=causal, rows=hints.rows)
     n_head, n_query, n_key = judged.layers[0].shape
     doubts = judged.doubts
@@ -170,8 +177,15 @@ def _given(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> _Pa
     )
 
 
-def _lay_weights(group: Group, tensors: Tensors, hints: Hints) -> _Laid:
-    """Every layer of a group as (n_head, n_query, n_key) float32."""
+def _lay(
+    group: Group, tensors: Tensors, hints: Hints, order: str, guess: Callable[..., str]
+) -> _Laid:
+    """Every layer of a group as float32 with its axes in order.
+
+    Args:
+        order: `lhqk` for weights, `lhqd` for vectors; the layers are taken apart.
+        guess: the axes by a shape, where no hint says them.
+    """
     layers: list[Floats] = []
     indices: list[int] = []
     notes: list[str] = []
@@ -179,23 +193,20 @@ def _lay_weights(group: Group, tensors: Tensors, hints: Hints) -> _Laid:
     for number, key in group.members:
         array, what = tensors.arrays[key], f"`{key}`" if key else "the array"
         if hints.axes is not None:
-            order = axes.checked(hints.axes, vectors=False)
+            found = axes.checked(hints.axes, vectors=order == "lhqd")
         else:
-            order = axes.of_weights(array.shape, what, numbered=group.is_numbered)
+            found = guess(array.shape, what, numbered=group.is_numbered)
         if not layers:
-            notes += [] if hints.axes else [_axes_note(group, array.shape, order)]
-            doubts += _batch_doubt(what, array, order, hints)
-        for layer in _float32(axes.arrange(array, order, "lhqk", what, hints.batch or 0), what):
+            notes += [] if hints.axes else [_axes_note(group, array.shape, found)]
+            doubts += _batch_doubt(what, array, found, hints)
+        arranged = axes.arrange(array, found, order, what, hints.batch or 0)
+        if not arranged.size:
+            raise DataError(f"{what} holds no numbers: {array.shape}")
+        for layer in _float32(arranged, what):
             indices.append(number if group.is_numbered and number is not None else len(layers))
             layers.append(layer)
-    if len(set(indices)) < len(indices):
+    if len(set(indices)) < len(indices):  # an array a layer, and layers in each
         indices = list(range(len(layers)))
-    sizes = {layer.shape[1:] for layer in layers}
-    if len(sizes) > 1:
-        listed = " and ".join(f"{q} × {k}" for q, k in sorted(sizes)[:2])
-        raise DataError(f"{group.shown} differ in queries and keys: {listed}")
-    if not layers or not all(layer.size for layer in layers):
-        raise DataError(f"{group.shown} holds no numbers: {tensors.arrays[key].shape}")
     return _Laid(layers, indices, tuple(notes), tuple(doubts))
 
 
@@ -204,7 +215,7 @@ def _axes_note(group: Group, shape: tuple[int, ...], order: str) -> str:
     layers = f"{n} layers of " if n > 1 else ""
     which = f"{group.shown}, each {shape}, are" if n > 1 else f"{group.shown} {shape} is"
     note = f"{which} read as {layers}({axes.spelled(order)}), as `--axes {order}` says"
-    return f"{note}; a batch first is `--axes bhqk`" if order == "lhqk" else note
+    return f"{note}; if the first is a batch, `--axes bhqk`" if order == "lhqk" else note
 
 
 def _batch_doubt(what: str, array: NDArray[Any], order: str, hints: Hints) -> list[str]:
@@ -240,72 +251,62 @@ def _computed(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> 
     if query.indices != key.indices or (value and value.indices != query.indices):
         raise DataError(f"{found.query.shown} and {found.key.shown} are not of the same layers")
     scale = _scale(tensors)
-    layers, allowed = [], None
-    for place, index in enumerate(query.indices):
-        q, k = query.layers[place], key.layers[place]
-        v = value.layers[place] if value else None
-        _check_vectors(q, k, v, f"layer {index}")
-        n_query, n_key = q.shape[1], k.shape[1]
-        memory.require(12 * q.shape[0] * n_query * n_key, f"the weights of layer {index}")
-        allowed = rows.lower_triangle(n_query, n_key) if causal and n_query <= n_key else None
-        done = attend(q, k, k if v is None else v, scale=scale, allowed=allowed)
-        layers.append(
-            Layer(
-                index=index,
-                scale=1 / math.sqrt(q.shape[2]) if scale is None else scale,
-                query=q,
-                key=k,
-                value=v,
-                scores=done.scores,
-                logits=done.logits,
-                weights=done.weights,
-                lse=done.lse,
-                context=None if v is None else done.context,
-            )
+    layers = [
+        _attended(index, q, k, v, scale, causal=causal)
+        for index, q, k, v in zip(
+            query.indices,
+            query.layers,
+            key.layers,
+            value.layers if value else repeat(None),
+            strict=False,
         )
+    ]
     if len({layer.weights.shape[1:] for layer in layers}) > 1:
         raise DataError(f"{found.query.shown} differ in their number of tokens")
     how = "1/√d_head" if scale is None else f"{scale:g}, as the file says"
-    mask = "a causal mask" if allowed is not None else "no mask (`--causal` sets one)"
+    mask = "a causal mask" if causal else "no mask (`--causal` sets one)"
     note = f"the weights are computed: softmax(query · key × {how}), with {mask}"
-    return _Part(
-        layers,
-        allowed,
-        allowed is not None,
-        "float32",
-        None,
-        (*query.notes, *key.notes, note),
-        (*query.doubts,),
+    allowed = rows.lower_triangle(*layers[0].weights.shape[1:]) if causal else None
+    notes = (*query.notes, *key.notes, note)
+    return _Part(layers, allowed, causal, "float32", None, notes, query.doubts)
+
+
+def _attended(
+    index: int, q: Floats, k: Floats, v: Floats | None, scale: float | None, *, causal: bool
+) -> Layer:
+    """One layer, every tensor on the way kept."""
+    _check_vectors(q, k, v, f"layer {index}")
+    n_query, n_key = q.shape[1], k.shape[1]
+    memory.require(12 * q.shape[0] * n_query * n_key, f"the weights of layer {index}")
+    if causal and n_query > n_key:
+        raise DataError(f"layer {index}: called causal, with {n_query} queries for {n_key} keys")
+    allowed = rows.lower_triangle(n_query, n_key) if causal else None
+    with np.errstate(all="ignore"):  # what float32 cannot hold is refused
+        done = attend(q, k, k if v is None else v, scale=scale, allowed=allowed)
+    if not np.isfinite(done.scores).all():
+        raise DataError(f"layer {index}: query · key is beyond what float32 holds")
+    return Layer(
+        index=index,
+        scale=1 / math.sqrt(q.shape[2]) if scale is None else scale,
+        query=q,
+        key=k,
+        value=v,
+        scores=done.scores,
+        logits=done.logits,
+        weights=done.weights,
+        lse=done.lse,
+        context=None if v is None else done.context,
     )
 
 
 def _lay_vectors(group: Group, tensors: Tensors, hints: Hints) -> _Laid:
-    """Every layer of a group as (n_head, n_tokens, width) float32."""
-    layers: list[Floats] = []
-    indices: list[int] = []
-    notes: list[str] = []
-    doubts: list[str] = []
-    hooked = "hook" in names.words(group.template)
-    count = tokens.length(tensors, hints)
-    for number, key in group.members:
-        array, what = tensors.arrays[key], f"`{key}`"
-        if hints.axes is not None:
-            order = axes.checked(hints.axes, vectors=True)
-        else:
-            order = axes.of_vectors(
-                array.shape, what, numbered=group.is_numbered, hooked=hooked, n_tokens=count
-            )
-        if not layers:
-            notes += [] if hints.axes else [_axes_note(group, array.shape, order)]
-            doubts += _batch_doubt(what, array, order, hints)
-        for layer in _float32(axes.arrange(array, order, "lhqd", what, hints.batch or 0), what):
-            if not np.isfinite(layer).all():
-                raise DataError(f"{what} holds what is not a finite number")
-            if not layer.size:
-                raise DataError(f"{what} holds no numbers: {array.shape}")
-            indices.append(number if group.is_numbered and number is not None else len(layers))
-            layers.append(layer)
-    return _Laid(layers, indices, tuple(notes), tuple(doubts))
+    """Every layer of a group as (n_head, n_tokens, width)."""
+    hooked, count = "hook" in names.words(group.template), tokens.length(tensors, hints)
+    guess = partial(axes.of_vectors, hooked=hooked, n_tokens=count)
+    laid = _lay(group, tensors, hints, "lhqd", guess)
+    if not all(np.isfinite(layer).all() for layer in laid.layers):
+        raise DataError(f"{group.shown} holds what is not a finite number")
+    return laid
 
 
 def _scale(tensors: Tensors) -> float | None:

@@ -44,6 +44,7 @@ class Stack(NamedTuple):
     layers: list[Floats]  # each (n_head, n_query, n_key)
     indices: Sequence[int]
     dtype: str
+    is_ordered: bool = False  # a person said which axis is what
 
 
 def judge(stack: Stack, *, are_logits: bool, causal: bool, rows: Rows | None) -> Judged:
@@ -112,7 +113,7 @@ def _from_weights(stack: Stack, causal: bool, rows: Rows | None) -> Judged:
         coarse = _coarse(stack, empty)
         if coarse is None and _columns_sum_to_one(stack):
             stack = _turned(stack)
-            doubts.append(f"{stack.what}: {_SWAPPED}; shown turned round")
+            doubts.append(f"{stack.what}: {_SWAPPED}; shown turned round (`--axes` can say it)")
             empty = np.zeros(stack.layers[0].shape[1], dtype=bool)
         elif coarse is None:
             raise _no_weights(stack, empty)
@@ -185,8 +186,11 @@ def _turned(stack: Stack) -> Stack:
     """Queries and keys exchanged.
 
     Raises:
-        DataError: the first axis may as well be the queries, and the last the heads.
+        DataError: a person said otherwise, or the first axis may as well be the queries, and the
+            last the heads.
     """
+    if stack.is_ordered:
+        raise DataError(f"{stack.what}: {_SWAPPED}", "Exchange `q` and `k` in `--axes`.")
     n_head, n_row, n_column = stack.layers[0].shape
     if n_head == n_row > 1 or n_row != n_column:
         raise DataError(

@@ -153,8 +153,10 @@ def _ids(tensors: Tensors, hints: Hints, n_query: int) -> Integers | None:
     """The ids of the query tokens, if an array so called has as many."""
     for name, array in tensors.arrays.items():
         if role_of(name) == "ids" and array.dtype.kind in "iuf" and array.ndim in (1, 2):
-            row = array if array.ndim == 1 else array[min(hints.batch or 0, len(array) - 1)]
-            if row.shape == (n_query,) and (row == np.floor(row)).all():
+            row = array if array.ndim == 1 else array[hints.batch or 0 : (hints.batch or 0) + 1]
+            row = row.reshape(-1)
+            whole = (np.abs(row) < 2**53) & (row == np.floor(row))
+            if row.shape == (n_query,) and whole.all():
                 return row.astype(np.int64)
     return None
 
