@@ -110,6 +110,12 @@ def facts(inspection: Inspection) -> list[str]:
     return said
 
 
+def doubts(inspection: Inspection) -> list[str]:
+    """What was doubtful when an Inspection was read: what is drawn of it says so too."""
+    found = inspection.source.settings.get("doubts")
+    return [f"doubt: {doubt}" for doubt in found] if isinstance(found, list) else []
+
+
 def plain_labels(tokens: Sequence[Token]) -> list[str]:
     """A readable label for each token, for rows that are numbered."""
     return [label(token.text) for token in tokens]

@@ -59,6 +59,14 @@ CASES = {
     "inspect-json": partial(run, "inspect", ARTICLE, "--json"),
     "inspect-csv": partial(run, "inspect", ARTICLE, "--format", "csv"),
     "inspect-md": partial(run, "inspect", ARTICLE, "--format", "md", "--precision", "2"),
+    "inspect-svg": partial(run, "inspect", ARTICLE, "--format", "svg"),
+    "inspect-html": partial(run, "inspect", ARTICLE, "--format", "html"),
+    "show-tensors-80": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", env={"COLUMNS": "80"}
+    ),
+    "show-tensors-svg": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", "--format", "svg"
+    ),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
 }
 

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from attn_cli import palette, shading
 from attn_cli.report import svg
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, cell_text, facts, format_number, tables
+from attn_cli.tables import (
+    MASKED,
+    PRECISION,
+    SHOWN,
+    Table,
+    cell_text,
+    doubts,
+    facts,
+    format_number,
+    tables,
+)
 from attn_cli.text import visible
 
 if TYPE_CHECKING:
@@ -57,9 +67,7 @@ def write(
     used: set[tuple[str, int]] = set()
     body = [f"<h1><bdi>{_safe(title)}</bdi></h1>"]
     body += [f'<p class="d">{_safe(" · ".join(facts(inspection)))}</p>']
-    doubts = inspection.source.settings.get("doubts")
-    if isinstance(doubts, list):
-        body += [f"<p>Doubt: {_safe(str(doubt))}</p>" for doubt in doubts]
+    body += [f"<p>{_safe(doubt)}</p>" for doubt in doubts(inspection)]
     for (name, layer), group in groupby(tables(inspection, names), key=_part):
         body += [f"<h2>{_safe(' · '.join(filter(None, (name, layer))))}</h2>"]
         heads = list(group)

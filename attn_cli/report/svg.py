@@ -20,6 +20,7 @@ from attn_cli.tables import (
     PRECISION,
     Table,
     cell_text,
+    doubts,
     facts,
     format_number,
     tables,
@@ -73,10 +74,12 @@ def write(
     """A title, then every table: the heads of a layer side by side, the layers below each other."""
     decimals = PRECISION if precision is None else precision
     title = inspection.text or inspection.source.model
-    lines = [_cut(title, _LONGEST_LINE), _cut(" · ".join(facts(inspection)), _LONGEST_LINE)]
+    lines = [title, " · ".join(facts(inspection)), *doubts(inspection)]
+    lines = [_cut(line, _LONGEST_LINE) for line in lines]
+    top = 20.0 + 16 * len(lines)
     found = list(tables(inspection, names))
     size = SMALL_MAP if len(found) > _MANY else MAP
-    body, width, height = _placed([_titled(table, decimals, size) for table in found], 48)
+    body, width, height = _placed([_titled(table, decimals, size) for table in found], top - 4)
     if "weights" in names:
         note = _WEIGHT_NOTE + "; grey is masked" * _is_masked(inspection)
         legend, needed = _legend("weight", "0", "1", note)
@@ -88,7 +91,9 @@ def write(
         f'width="{width:g}" height="{height:g}" role="img">\n<title>{_safe(title)}</title>\n'
         f'<style>\n{STYLE}</style>\n<rect class="bg" width="100%" height="100%"/>\n'
     ).encode()
-    for part in (_text(8, 20, lines[0], "t"), _text(8, 36, lines[1], "d"), *body):
+    for place, line in enumerate(lines):
+        yield f"{_text(8, 20 + 16 * place, line, 't' if not place else 'd')}\n".encode()
+    for part in body:
         yield f"{part}\n".encode()
     yield b"</svg>\n"
 
