@@ -53,6 +53,17 @@ def test_their_library_reads_it_and_is_read(tmp_path: Path) -> None:
     assert (again.source.dtype, again.query_tokens[0].text) == ("float16", "a")
 
 
+@pytest.mark.parametrize("magic", [b"PK", b"\x80\x04", b"\x1f\x8b", b"[[", b'{"'])
+def test_its_first_bytes_may_be_another_formats(magic: bytes) -> None:
+    data = written()
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    length = int.from_bytes(magic, "little")
+    while length < len(header):
+        length += 1 << 16
+    padded = length.to_bytes(8, "little") + header.ljust(length) + data[8 + len(header) :]
+    assert padded.startswith(magic) and load(io.BytesIO(padded)) == RUN
+
+
 def test_bfloat16_is_the_upper_half_of_float32() -> None:
     values = np.array([1.0, -2.5, 3.140625, np.inf, 1e-40], dtype=np.float32)
     bits = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)

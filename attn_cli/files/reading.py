@@ -34,6 +34,10 @@ def read(data: bytes, name: str, hints: Hints) -> Iterator[Reading]:
         DataError: it cannot be read, or is not what it should be; the message says where.
         UsageError: a hint is given for what attn wrote, or does not fit.
     """
+    # First: the length that it begins with may be any other format's first bytes.
+    if _module("safetensors").is_safetensors(data):
+        yield from _safetensors(data, name, hints)
+        return
     for magic, (what, hint) in _SHUT.items():
         if data.startswith(magic):
             raise DataError(f"{name} is {what}", hint)
@@ -43,8 +47,6 @@ def read(data: bytes, name: str, hints: Hints) -> Iterator[Reading]:
         npz, tensors = _module("npz"), _module("foreign.tensors")
         array = npz.single(data, name)
         yield from _foreign(tensors.from_arrays({"": array}, name), data, name, hints)
-    elif _module("safetensors").is_safetensors(data):
-        yield from _safetensors(data, name, hints)
     else:
         document = _module("document")
         for value, place in document.parsed(data, name):
