@@ -34,6 +34,11 @@ Part = TypeVar("Part")
 _ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
 
 
+def row_tolerance(dtype: str) -> float:
+    """How far a row of weights of a dtype may be from summing to 1."""
+    return _ROW_TOLERANCE.get(dtype, 1e-5)
+
+
 def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.float32) -> Any:
     """Declare an array field: its axes by name, what it holds, and whether -∞ may stand in it."""
     metadata = {"axes": tuple(axes.split()), "meaning": meaning, "infinite": infinite}
@@ -208,7 +213,7 @@ class Inspection(Frozen):
             raise DataError(f"the scale of `{name}` is not a finite number: {layer.scale}")
         if layer.weights.size and layer.weights.min() < 0:
             raise DataError(f"`{name}` holds a negative number: {layer.weights.min()}")
-        tolerance = _ROW_TOLERANCE.get(self.source.dtype, 1e-5)
+        tolerance = row_tolerance(self.source.dtype)
         if self.source.precision is not None:
             tolerance += 0.5 * 10.0**-self.source.precision * layer.weights.shape[-1]
         sums = layer.weights.sum(axis=-1, dtype=np.float64)

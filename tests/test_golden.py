@@ -82,6 +82,14 @@ CASES = {
     "explain-additive-80": explaining(
         "eat", 80, "--score", "additive", "--positions", "sinusoidal", "--precision", "3"
     ),
+    "inspect-svg": partial(run, "inspect", ARTICLE, "--format", "svg"),
+    "inspect-html": partial(run, "inspect", ARTICLE, "--format", "html"),
+    "show-tensors-80": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", env={"COLUMNS": "80"}
+    ),
+    "show-tensors-svg": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", "--format", "svg"
+    ),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
     "heads": partial(run, "heads", SAMPLE),
     "heads-json": partial(run, "heads", SAMPLE, "--json", "--precision", "4"),

@@ -82,6 +82,14 @@ CASES = {
     "schema": (("numpy", "rich"), ("typer",)),
     "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
     "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
+    "show sample_inputs/inspection.json --json": (
+        ("rich", "attn_cli.files.foreign.layouts", "attn_cli.attention", "hashlib", *RARE),
+        ("numpy", "attn_cli.files.foreign"),
+    ),
+    "show sample_inputs/attentions.npz --axes lhqk --json": (
+        ("rich", *RARE),
+        ("attn_cli.files.foreign.layouts",),
+    ),
 }
 
 

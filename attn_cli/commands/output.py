@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attn_cli.commands.options import (
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
 
 MOST_TABLES = 8  # heads; of more an overview is shown
 
-FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
+FormatChoice = Literal[
+    "table", "json", "jsonl", "csv", "npz", "safetensors", "md", "txt", "svg", "html"
+]
 StyleChoice = Literal["auto", "numbers", "map"]
 
 
@@ -182,24 +183,21 @@ class Output(Group):
             raise UsageError("a table is for the terminal, not for a file", "Use `--format md`.")
         if name == "json" and many and self.out is None:
             return "jsonl"
-        if name == "npz" and self.out is None and sys.stdout is not None and sys.stdout.isatty():
-            raise UsageError("NPZ is binary and a terminal would show noise", "Use `-o FILE.npz`.")
-        return name or "table"
+        if name in (None, "table"):
+            return "table"
+        if self.out is None and sys.stdout is not None and sys.stdout.isatty():
+            from attn_cli.files import FORMATS
+
+            if FORMATS[name].binary:
+                raise UsageError(
+                    f"{name} is binary and a terminal would show noise", f"Use `-o FILE.{name}`."
+                )
+        return name
 
     def _pieces(self, inspections: "Iterable[Inspection]", name: str) -> Iterator[bytes]:
-        from attn_cli.files import FORMATS, encode
+        from attn_cli.files import encode
 
-        if name == "md" and self.names is not None:
-            from attn_cli.files import markdown
-
-            names = self.names
-            return chain.from_iterable(
-                markdown.write(inspection, self.precision, names) for inspection in inspections
-            )
-        if FORMATS[name].lossless and self.names is not None:
-            kept = set(self.names)
-            inspections = (inspection.keeping(kept) for inspection in inspections)
-        return encode(inspections, name, precision=self.precision)
+        return encode(inspections, name, precision=self.precision, names=self.names)
 
     def _stream(self, inspections: "Iterable[Inspection]", name: str) -> None:
         if name != "jsonl":

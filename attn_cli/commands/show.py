@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from attn_cli.commands import inputs, sources
+from attn_cli.commands import inputs
 from attn_cli.commands.options import Group, grouped, option, require_other_file
 from attn_cli.commands.output import Output
 from attn_cli.commands.selected import Selected
+from attn_cli.commands.sources import Tensors, inspections
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
@@ -18,6 +19,8 @@ EPILOG = """Examples:
 attn inspect "Life is short, eat dessert first" --json | attn show -
 
 attn show sample_inputs/inspection.json --show weights
+
+attn show sample_inputs/attentions.npz --axes lhqk --strict
 
 attn show sample_inputs/inspection.json --weigh value-norm --aggregate rollout
 """
@@ -66,6 +69,7 @@ class Across(Group):
 @grouped
 def show(
     ctx: typer.Context,
+    tensors: Tensors,
     across: Across,
     selected: Selected,
     output: Output,
@@ -73,13 +77,14 @@ def show(
         str | None,
         typer.Argument(
             metavar="FILE",
-            help="A .json, .jsonl or .npz that attn wrote; - or nothing reads standard input.",
+            help="A .json, .jsonl, .npz, .npy or .safetensors, by attn or by anybody; - or "
+            "nothing reads standard input.",
         ),
     ] = None,
 ) -> int:
-    """Show what was inspected before, or turn it into another format."""
+    """Show attention from a file: what attn inspected, or tensors of any origin."""
     inputs.require_one_source(ctx, None, file)
-    require_other_file(output.out, file or "-")
-    found = across.of(selected.of(sources.inspections(file)))
+    require_other_file(output.out, file or "-", tensors.tokens)
+    found = across.of(selected.of(inspections(file, tensors)))
     output.deliver(found, many=True, some=selected.some)
     return 0

@@ -38,12 +38,11 @@ def line(values: Mapping[str, Any], precision: int | None = None) -> Iterator[by
     yield b"\n"
 
 
-def read(data: bytes, name: str) -> Iterator[Inspection]:
-    """Every document in the bytes of a JSON or JSON Lines file.
+def parsed(data: bytes, name: str) -> Iterator[tuple[Any, str]]:
+    """Every document in the bytes of a JSON or JSON Lines file as plain values, and its place.
 
     Raises:
-        DataError: as `strict_json.parse`, or the document is not an Inspection; the message
-            names the place in it.
+        DataError: as `strict_json.parse`.
     """
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     # A document of ours is one line; one that a formatter spread over many is a single document.
@@ -52,11 +51,11 @@ def read(data: bytes, name: str) -> Iterator[Inspection]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 place = f"{name}, line {number}"
-                yield from_document(parse(line, place), place)
+                yield parse(line, place), place
         return
     if not starts:
         raise DataError(f"{name} is empty")
-    yield from_document(parse(data, name), name)
+    yield parse(data, name), name
 
 
 def document(inspection: Inspection, precision: int | None = None) -> dict[str, Any]:
@@ -105,7 +104,7 @@ def from_document(found: Any, name: str) -> Inspection:
     Raises:
         DataError: a part is missing, of the wrong type or shape, or contradicts another.
     """
-    reader = _Reader(name)
+    reader = Reader(name)
     top = reader.object(found, "")
     schema = top.get("schema")
     if schema != SCHEMA:
@@ -185,7 +184,7 @@ def _array(array: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:
         yield f"[{', '.join(parts)}]"
 
 
-class _Reader:
+class Reader:
     """Checks each value against what it should be, and names the place where it is not."""
 
     def __init__(self, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, format_number, tables
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
@@ -84,41 +84,17 @@ def console_view(
 def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """The text, and in what it was looked at."""
     text = screen.clean(inspection.text)
-    quoted = fit(text, min(screen.width - 2, cell_len(text)))
-    yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
-    source = inspection.source
-    n = len(inspection.query_tokens)
-    facts = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind], source.model]
-    if source.recipe:
-        facts.append(f"recipe {source.recipe}")
-    if source.seed is not None:
-        facts.append(f"seed {source.seed}")
-    facts += _choices(inspection)
-    yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
-    if source.settings.keys() & {"aggregate", "weigh"}:
+    if text:
+        title = f'"{fit(text, min(screen.width - 2, cell_len(text)))}"'
+    else:  # tensors without a text go by where they came from
+        title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
+    yield [Segment(screen.symbols(title), TITLE)]
+    yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+    if inspection.source.settings.keys() & {"aggregate", "weigh"}:
         from attn_cli.aggregation import notes
 
         for note in notes(inspection):
             yield from wrapped(note, screen)
-
-
-def _choices(inspection: Inspection) -> Iterator[str]:
-    """What is not as in the plainest attention: heads, mask, positions, scores."""
-    sizes, settings = inspection.dimensions, inspection.source.settings
-    n_layer, n_head, n_kv_head = sizes["n_layer"], sizes.get("n_head", 1), inspection.n_kv_head
-    if n_layer > 1:
-        yield f"{n_layer} layers"
-    if n_head > 1:
-        shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
-        yield f"{n_head} heads{shared}"
-    if inspection.mask.name not in ("none", inspection.kind):
-        yield f"mask {inspection.mask.name}"
-    for name, plain in (("positions", "none"), ("score", "scaled"), ("dropout", 0)):
-        if settings.get(name, plain) != plain:
-            yield f"{name} {settings[name]}"
-
-
-_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
 
 
 def table_lines(
