@@ -108,7 +108,7 @@ def _cell(verdict: Verdict, screen: Screen) -> Iterator[Line]:
     ours, theirs = (_figure(number, places) for number in (cell.ours, cell.theirs))
     where = f"head {cell.head}, " if len(verdict.inspection.layers[0].weights) > 1 else ""
     yield from wrapped(
-        f"Furthest off: {what}, {where}row {screen.clean(row)}, column {screen.clean(column)}: "
+        f"Furthest off: {what}, {where}row `{screen.clean(row)}`, column `{screen.clean(column)}`: "
         f"{ours} here, {theirs} yours",
         screen,
         PLAIN,
