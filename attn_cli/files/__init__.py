@@ -18,7 +18,6 @@ from attn_cli.files.whole import read_whole, write_whole
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
-_ARCHIVE = b"PK\x03\x04"
 SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
 
 _Writer = Callable[["Inspection", int | None], Iterator[bytes]]
@@ -103,7 +102,7 @@ def load_all(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Inspection]:
 
 def decode(data: bytes, name: str) -> Iterator[Inspection]:
     """The same of the bytes themselves, which messages call `name`."""
-    module = "npz" if data.startswith(_ARCHIVE) else "document"
+    module = "npz" if data.startswith(b"PK") else "document"
     read: Callable[[bytes, str], Iterator[Inspection]]
     read = import_module(f"attn_cli.files.{module}").read
     yield from read(data, name)
@@ -114,7 +113,7 @@ def holds_inspection(data: bytes) -> bool:
 
     That is an archive, or a JSON object with a schema of ours, however it is laid out.
     """
-    if data.startswith(_ARCHIVE):
+    if data.startswith(b"PK\x03\x04"):  # a text may begin with the two letters
         return True
     is_object = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     return is_object and re.search(rb'"schema"\s*:\s*"attn/', data) is not None
