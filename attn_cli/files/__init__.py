@@ -20,7 +20,6 @@ from attn_cli.files.whole import read_whole, write_whole
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
-_ARCHIVE = b"PK\x03\x04"
 SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
 
 
@@ -172,7 +171,7 @@ def holds_inspection(data: bytes) -> bool:
 
     That is an archive, or a JSON object with a schema of ours, however it is laid out.
     """
-    if data.startswith(_ARCHIVE):
+    if data.startswith(b"PK\x03\x04"):  # a text may begin with the two letters
         return True
     is_object = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     return is_object and re.search(rb'"schema"\s*:\s*"attn/', data) is not None
