@@ -411,7 +411,7 @@ def test_pairs_from_all_over_the_table(what: str, start: int) -> None:
     ]
     assert len(pairs) > 1000
     made = None
-    for pair, twice in pairs[start * 197 :: 13]:
+    for _pair, twice in pairs[start * 197 :: 13]:
         drawing = draw(twice.drawing)
         with np.errstate(all="ignore"):
             made = None if drawing is None else tensor(drawing, twice)[0]
@@ -534,7 +534,7 @@ def test_the_shape_tells_what_it_is_unless_two_have_it() -> None:
 def test_the_book_and_given_vectors() -> None:
     x = np.array(list(JOURNEY.values()), dtype=np.float32)
     generator = Generator(789)
-    q, k, v = (x @ linear(generator, 3, 2) for _ in range(3))
+    q, k, _ = (x @ linear(generator, 3, 2) for _ in range(3))
     asked = {"source": "book", "init": "linear", "seed": 789}
     assert ask(soft(q @ k.T / ROOT(2)), None, **asked).equal
     assert names(ask(soft(q @ k.T), None, **asked)) == [("no-scale",)]
