@@ -8,6 +8,7 @@ import typer
 
 from attn_cli.commands import inputs
 from attn_cli.commands import recipe as tutorial
+from attn_cli.commands.model import RealModel
 from attn_cli.commands.options import (
     OUTPUT,
     ColorOption,
@@ -37,10 +38,13 @@ attn explain "to be or not to be" --query be@1 --key be@5 --positions rope
 attn explain "Life is short, eat dessert first" --query 1 --steps score,logit,softmax
 
 attn inspect "Life is short, eat dessert first" --json | attn explain - --query is --key is
+
+attn explain "The cat sat" --model sample_inputs/tiny-llama --layer 1 --head 2 --query at@5
 """
 
 _WHICH = "Which weight"
 _SUFFIXES = (".json", ".md", ".txt")
+_KEPT = ("query", "key", "value", "scores", "logits", "context")  # of a real model
 
 
 class Which(Group):
@@ -122,6 +126,7 @@ def explain(
     words: Words,
     sources: tutorial.Sources,
     choices: tutorial.Choices,
+    real: RealModel,
     paper: Paper,
     text: Annotated[
         str | None,
@@ -143,7 +148,12 @@ def explain(
         raise UsageError(
             f"no format is known for `{paper.out}`", f"Use one of: {', '.join(_SUFFIXES)}."
         )
-    found = _inspection(text, recipe, words, sources, choices)
+    real.require_model()
+    if real.model is None:
+        found = _inspection(text, recipe, words, sources, choices)
+    else:
+        tutorial.require_none(recipe, words, sources, choices)
+        found = _of_model(text, sources.file, real, which)
     _deliver(_explained(found, which), paper)
     return 0
 
@@ -193,6 +203,17 @@ def _inspection(
             return found[0]
         given = [("", inputs.whole_text(BytesIO(data), name))]
     return next(tutorial.inspections(text, recipe, words, sources, choices, given=given))
+
+
+def _of_model(text: str | None, file: str | None, real: RealModel, which: Which) -> "Inspection":
+    """The Inspection of one layer of a real model, with all that an explanation can show."""
+    if real.decoder is not None:
+        raise UsageError(
+            "with --decoder there are three attentions, and one is explained at a time",
+            "Write them with `attn inspect … --show all --json` and give `attn explain` a line.",
+        )
+    layer = 0 if which.layer is None else which.layer
+    return next(real.inspections(text, file, lines=False, layers=str(layer), keep=_KEPT))
 
 
 def _require_no_recipe(name: str, recipe: str, *groups: Group) -> None:

@@ -82,7 +82,7 @@ def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[
             lower = rows[upper + 1] if upper + 1 < len(rows) else [None] * len(rows[upper])
             line.extend(_half_blocks(table, rows[upper], lower, screen))
         else:
-            line.extend(_whole_blocks(table, rows[upper], screen))
+            line.extend(cells(table, rows[upper], screen))
         yield line
 
 
@@ -91,7 +91,7 @@ def halves_rows(screen: Screen) -> bool:
     return screen.colors != "none" and not screen.ascii
 
 
-def _whole_blocks(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
+def cells(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
     """One row a line: a shade, or a space on its colour."""
     for step in row:
         color = None if step == shading.MASK else step_color(table.scale, step, screen.colors)

@@ -13,10 +13,12 @@ import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from attn_cli.inspection import folded_pieces
 from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
+from attn_cli.terminal.flow import MOST_LINES, flow_lines
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 ShowStyle = Literal["auto", "numbers", "map"]
 _MOST_NUMBER_BLOCKS = 4  # a table in more blocks than this is easier to read as a map
+_MOST_TOKEN_BLOCKS = 2  # of more tokens a flow says as much in fewer lines
 _LEGEND_WIDTH = 20
 
 
@@ -52,6 +55,10 @@ def lines(
         strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
+    if "tokens" in names and _has_many_tokens(inspection, screen, precision):
+        yield []
+        yield from flow_lines(inspection, screen, MOST_LINES if names == SHOWN else None)
+        names = [name for name in names if name != "tokens"]
     for table in tables(inspection, names):
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
@@ -83,18 +90,36 @@ def console_view(
 
 def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """The text, and in what it was looked at."""
-    text = screen.clean(inspection.text)
-    if text:
-        title = f'"{fit(text, min(screen.width - 2, cell_len(text)))}"'
+    if inspection.text:
+        yield from titled(inspection.text, facts(inspection), screen)
     else:  # tensors without a text go by where they came from
         title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
-    yield [Segment(screen.symbols(title), TITLE)]
-    yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+        yield [Segment(screen.symbols(title), TITLE)]
+        yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+    if pieces := folded_pieces(inspection.key_tokens):
+        from attn_cli.folding import sink_mass
+
+        name, mass = sink_mass(inspection)
+        whole = f"{name}: {' and '.join(dict.fromkeys(pieces))}, {mass.mean():.0%} of all attention"
+        yield from wrapped(screen.clean(whole), screen)
     if inspection.source.settings.keys() & {"aggregate", "weigh"}:
         from attn_cli.aggregation import notes
 
         for note in notes(inspection):
             yield from wrapped(note, screen)
+
+
+def titled(text: str, said: Sequence[str], screen: Screen) -> Iterator[Line]:
+    """A text as a title, and what is said of it."""
+    shown = screen.clean(text)
+    title = f'"{fit(shown, min(screen.width - 2, cell_len(shown)))}"'
+    yield [Segment(screen.symbols(title), TITLE)]
+    yield from wrapped(" · ".join(map(screen.clean, said)), screen)
+
+
+def _has_many_tokens(inspection: Inspection, screen: Screen, precision: int) -> bool:
+    found = (numbers.layout(table, screen, precision) for table in tables(inspection, ("tokens",)))
+    return any(plan.n_blocks > _MOST_TOKEN_BLOCKS for plan in found)
 
 
 def table_lines(
