@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
 ShowStyle = Literal["auto", "numbers", "map"]
-_MOST_NUMBER_BLOCKS = 4  # a table in more blocks than this is easier to read as a map
+_MOST_NUMBER_BLOCKS = 4
 _MOST_TOKEN_BLOCKS = 2  # of more tokens a flow says as much in fewer lines
 _LEGEND_WIDTH = 20
 
@@ -63,8 +63,10 @@ def lines(
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
         yield []
-        yield from table_lines(table, screen, precision, style)
-        if strongest and table.name == "weights":
+        of_head = strongest and table.name == "weights"
+        most = 1 if of_head else _MOST_NUMBER_BLOCKS  # the figures stand below it
+        yield from table_lines(table, screen, precision, style, most)
+        if of_head:
             yield []
             yield from strongest_lines(table, screen, precision)
 
@@ -123,23 +125,44 @@ def _has_many_tokens(inspection: Inspection, screen: Screen, precision: int) -> 
 
 
 def table_lines(
-    table: Table, screen: Screen, precision: int = PRECISION, style: ShowStyle = "auto"
+    table: Table,
+    screen: Screen,
+    precision: int = PRECISION,
+    style: ShowStyle = "auto",
+    most_blocks: int = _MOST_NUMBER_BLOCKS,
 ) -> Iterator[Line]:
-    """One table: its title, what its rows and columns are, its numbers or map, its legend."""
+    """One table: its title, what its rows and columns are, its numbers or map, its legend.
+
+    Args:
+        most_blocks: of columns; a table in more is easier to read as a map.
+    """
     plan = numbers.layout(table, screen, precision)
-    crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
+    crowded = style == "auto" and plan.n_blocks > most_blocks
     as_map = table.scale != "none" and (style == "map" or crowded)
     yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
+        if heatmap.has_percents(table, screen):
+            note = "a map, in percent"
         if crowded:
             note += "; `--style numbers` prints the figures"
         yield from wrapped(f"shown as {note}", screen)
+        if table.scale == "weight" and not _has_same_tokens(table):
+            names = (f"{i} {screen.clean(key)}" for i, key in enumerate(table.column_labels))
+            yield from wrapped(f"keys: {', '.join(names)}", screen)
         yield from heatmap.draw(table, screen)
     else:
         yield from numbers.draw(table, plan, screen, precision)
     yield from _legend(table, screen, precision, as_map)
+
+
+def _has_same_tokens(table: Table) -> bool:
+    """Whether columns have the names of the rows, and so need not be told again."""
+    rows, columns = table.row_labels, table.column_labels
+    both = zip(rows, columns, strict=False)
+    same = all(column in (row, f"{row}@{i}") for i, (row, column) in enumerate(both))
+    return same and len(rows) == len(columns)
 
 
 def title(table: Table, screen: Screen) -> Iterator[Line]:
