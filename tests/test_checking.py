@@ -411,7 +411,7 @@ def test_pairs_from_all_over_the_table(what: str, start: int) -> None:
     ]
     assert len(pairs) > 1000
     made = None
-    for _pair, twice in pairs[start * 197 :: 13]:
+    for pair, twice in pairs[start * 197 :: 13]:  # noqa: B007  the last is looked at below
         drawing = draw(twice.drawing)
         with np.errstate(all="ignore"):
             made = None if drawing is None else tensor(drawing, twice)[0]

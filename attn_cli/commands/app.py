@@ -6,6 +6,7 @@ What happens then is turned into an exit code by `outcome`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import nullcontext
 from difflib import get_close_matches
@@ -31,6 +32,8 @@ COMMANDS = (
     "models",
     "schema",
 )
+
+_HELP_WIDTH = 120
 
 # typer 0.25 has its exceptions from click, later ones its own; this base is in both.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -90,6 +93,9 @@ def run(arguments: list[str]) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
     printing_help = "--help" in arguments or not arguments
+    if printing_help:  # lines longer than these are hard to read, however wide the screen
+        width = min(shutil.get_terminal_size().columns, _HELP_WIDTH)
+        os.environ.setdefault("TERMINAL_WIDTH", str(width))
     if name in COMMANDS:  # the group need not be built to find it
         command, program, arguments = build(name), f"attn {name}", arguments[1:]
     else:
