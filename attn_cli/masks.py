@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_cli.errors import UsageError
+from attn_cli.recipes import NO_MASK
 from attn_cli.torch_random import Generator
 
 if TYPE_CHECKING:
     from attn_cli.types import Booleans, Integers
 
-NONE = "none"
 _LARGEST = 2**31 - 1
 
 
@@ -101,7 +101,7 @@ class Pattern(NamedTuple):
 
 _MANY = range(1, 1_000_000)
 PATTERNS = {
-    NONE: Pattern(NONE, _none, range(1)),
+    NO_MASK: Pattern(NO_MASK, _none, range(1)),
     "causal": Pattern("causal", _causal, range(1)),
     "window": Pattern("window:W", _window, range(1, 2), least=1),
     "local": Pattern("local:R", _local, range(1, 2)),
@@ -124,7 +124,7 @@ def allowed(specification: str, n: int) -> Booleans | None:
     >>> allowed("local:0+global:0", 3).astype(int).tolist()
     [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
     """
-    if specification == NONE:
+    if specification == NO_MASK:
         return None
     union = np.zeros((n, n), dtype=bool)
     for alternative in specification.split("+"):

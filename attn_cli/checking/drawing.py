@@ -207,7 +207,7 @@ _WEIGHTS = (
         lambda a: (
             replace(
                 a,
-                recipe=replace(a.recipe, out_proj=True),
+                recipe=a.recipe._replace(out_proj=True),
                 what="joined" if a.what == "output" else a.what,
             )
             if many_heads(a) and not a.recipe.out_proj

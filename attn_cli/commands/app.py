@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
 from importlib import import_module
@@ -17,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from attn_cli.commands import outcome
+from attn_cli.commands.options import narrowed
 from attn_cli.commands.streams import held
 from attn_cli.errors import ExitCode, UsageError
 
@@ -55,11 +57,12 @@ class LazyGroup(TyperGroup):
         return build(cmd_name)
 
 
-def build(name: str) -> Any:
-    """A subcommand, ready to run."""
+def build(name: str, arguments: Sequence[str] = ("--help",)) -> Any:
+    """A subcommand, ready to run; for given arguments it need not know its other options."""
     module = import_module(f"attn_cli.commands.{name}")
+    function = narrowed(getattr(module, name), arguments)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, epilog=module.EPILOG)(getattr(module, name))
+    single.command(name, epilog=module.EPILOG)(function)
     return typer.main.get_command(single)
 
 
@@ -97,7 +100,8 @@ def _dispatch(arguments: list[str]) -> int:
         width = min(shutil.get_terminal_size().columns, _HELP_WIDTH)
         os.environ.setdefault("TERMINAL_WIDTH", str(width))
     if name in COMMANDS:  # the group need not be built to find it
-        command, program, arguments = build(name), f"attn {name}", arguments[1:]
+        arguments = arguments[1:]
+        command, program = build(name, arguments), f"attn {name}"
     else:
         command, program = typer.main.get_command(app), "attn"
     try:

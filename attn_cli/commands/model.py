@@ -1,7 +1,5 @@
 """The options of real models, shared by every command that can look into one."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +69,7 @@ class RealModel(Group):
         heads: str | None = None,
         keep: Collection[str] = (),
         generate: int | None = None,
-    ) -> Iterator[Inspection]:
+    ) -> "Iterator[Inspection]":
         """The Inspections of every text, each made when it is asked for.
 
         Args:
@@ -98,7 +96,7 @@ class RealModel(Group):
             yield from found
 
 
-def _say_cut(inspection: Inspection, text: str) -> None:
+def _say_cut(inspection: "Inspection", text: str) -> None:
     """Say on standard error where a text was cut, if it was."""
     from attn_cli.commands.streams import complain
 

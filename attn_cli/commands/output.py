@@ -1,7 +1,6 @@
 """Output: Inspections to standard output or a file, as the shared options ask."""
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -240,6 +239,8 @@ def _has_many_heads(inspection: "Inspection") -> bool:
 
 def _command_line() -> str:
     """What was typed, for a hint on how to go on."""
+    import shlex
+
     return shlex.join(("attn", *sys.argv[1:]))
 
 
