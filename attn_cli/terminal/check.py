@@ -66,7 +66,7 @@ def _explanations(verdict: Verdict, screen: Screen) -> Iterator[Line]:
         more = (
             "made alone or two together"
             if verdict.tried_pairs
-            else "made alone; the matrix is too large to try two together"
+            else "made alone; the sizes are too large to try two together"
         )
         yield from wrapped(
             f"No known mistake explains these numbers: {verdict.n_tried} were compared, {more}.",
