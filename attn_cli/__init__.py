@@ -9,13 +9,13 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing doubles the 
 if TYPE_CHECKING:
     from typing import Any
 
-    from attn_cli.files import load, load_all
+    from attn_cli.files import load, load_all, load_tensors
     from attn_cli.inspection import Inspection
     from attn_cli.tutorial import inspect
     from attn_cli.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
-__all__ = ["Inspection", "Vocabulary", "__version__", "inspect", "load", "load_all"]
+__all__ = ["Inspection", "Vocabulary", "__version__", "inspect", "load", "load_all", "load_tensors"]
 
 _HOMES = {
     "Inspection": "attn_cli.inspection",
@@ -23,6 +23,7 @@ _HOMES = {
     "inspect": "attn_cli.tutorial",
     "load": "attn_cli.files",
     "load_all": "attn_cli.files",
+    "load_tensors": "attn_cli.files",
 }
 
 

@@ -68,7 +68,7 @@ def attend(
             (Srivastava et al. 2014).
 
     Raises:
-        UsageError: logits below 0 are to be divided by their sum.
+        UsageError: logits below 0, or that sum to 0, are to be divided by their sum.
     """
     n_head, _, d_head = query.shape
     key, value = repeated(key, n_head), repeated(value, n_head)
@@ -121,11 +121,15 @@ def additive_scores(query: Floats, key: Floats, score_vector: Floats) -> Floats:
 def _by_sum(logits: Floats) -> Floats:
     """Every logit divided by the sum of its row: weights only where none is below 0."""
     shares = np.where(np.isneginf(logits), np.float32(0), logits)
+    hint = "Use `--normalize softmax`."
     if shares.size and shares.min() < 0:
         raise UsageError(
             f"a score of {shares.min():.4g} cannot be divided by a sum: a weight is never negative",
-            "Use `--normalize softmax`.",
+            hint,
         )
-    total = shares.sum(axis=-1, keepdims=True)
-    weights: Floats = shares / np.where(total == 0, np.float32(1), total)
+    total = shares.sum(axis=-1, keepdims=True, dtype=np.float64)  # float32 may not reach it
+    masked = np.isneginf(logits).all(axis=-1, keepdims=True)
+    if (masked < (total == 0)).any():
+        raise UsageError("a row of scores sums to 0: none is a part of it", hint)
+    weights: Floats = (shares / np.where(masked, 1, total)).astype(np.float32)
     return weights

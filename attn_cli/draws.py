@@ -119,9 +119,10 @@ def _torch_kept(generator: Generator, count: int, keep: float) -> Booleans:
 
 
 def _mkl_kept(generator: Generator, count: int, keep: float) -> Booleans:
-    state = int(generator.words(1)[0]) % MKL_MODULUS or 1
-    kept = np.empty(count, dtype=bool)
-    for place in range(count):
-        kept[place] = state < keep * MKL_MODULUS
-        state = state * MKL_MULTIPLIER % MKL_MODULUS
+    modulus = np.uint64(MKL_MODULUS)
+    states = np.array([int(generator.words(1)[0]) % MKL_MODULUS or 1], dtype=np.uint64)
+    while len(states) < count:  # the next k states are the first k, multiplied k times more
+        leap = np.uint64(pow(MKL_MULTIPLIER, len(states), MKL_MODULUS))
+        states = np.concatenate((states, states[: count - len(states)] * leap % modulus))
+    kept: Booleans = states < keep * MKL_MODULUS
     return kept

@@ -8,13 +8,14 @@ Dimensions: n tokens, d_model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Token, Vectors
-from attn_cli.operations import sinusoidal_code
+from attn_cli.positions import sinusoidal_code
 from attn_cli.recipes import JOURNEY, Recipe
 from attn_cli.text import Split, split_text
 from attn_cli.torch_random import Generator, embedding, skip_normals
@@ -153,7 +154,11 @@ def _position_code(made: Recipe, n: int, stream: Generator) -> Floats | None:
             f"the text has {n} words, the position table {made.max_positions} rows",
             f"Use `--max-positions {n}` or more.",
         )
-    return stream.randn(made.max_positions, made.d_model)[:n]
+    # Of a table of any size only these rows are drawn; what is drawn next begins behind all of it.
+    start = deepcopy(stream)
+    if not made.reseed:
+        skip_normals(stream, made.max_positions * made.d_model)
+    return embedding(start, made.max_positions, made.d_model, np.arange(n))
 
 
 def _side(tokens: tuple[Token, ...], found: tuple[Integers, Floats], code: Floats | None) -> Side:

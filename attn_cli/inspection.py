@@ -34,6 +34,11 @@ Part = TypeVar("Part")
 _ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
 
 
+def row_tolerance(dtype: str) -> float:
+    """How far a row of weights of a dtype may be from summing to 1."""
+    return _ROW_TOLERANCE.get(dtype, 1e-5)
+
+
 def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.float32) -> Any:
     """Declare an array field: its axes by name, what it holds, and whether -∞ may stand in it."""
     metadata = {"axes": tuple(axes.split()), "meaning": meaning, "infinite": infinite}
@@ -63,6 +68,7 @@ class Token(NamedTuple):
     span: tuple[int, int] | None = None  # half-open, in characters of the Inspection's text
     special: bool = False  # added by a tokenizer, not in the text
     word: int | None = None  # the number of the word that it is, or is a piece of
+    pieces: tuple[str, ...] = ()  # the tokens that were folded into this one
 
 
 class Vectors(NamedTuple):
@@ -105,6 +111,12 @@ class Layer(Frozen):
     index: int = 0
     scale: float | None = None
     softcap: float | None = None
+    head_index: Integers | None = tensor(
+        "n_head", "the number of each head in the model; null: 0, 1, 2, …", dtype=np.int64
+    )
+    allowed: Booleans | None = tensor(
+        "n_query n_key", "this layer's own mask; null: that of the Inspection", dtype=bool
+    )
     weights: Floats = tensor("n_head n_query n_key", "softmax of the logits over the keys")
     query: Floats | None = tensor("n_head n_query d_head", "what each query looks for")
     key: Floats | None = tensor("n_kv_head n_key d_head", "what each key offers to be found by")
@@ -134,7 +146,6 @@ class Layer(Frozen):
     )
     w_output: Floats | None = tensor("n_head d_value d_out", "the output projection, head by head")
     b_output: Floats | None = tensor("d_out", "the output projection's bias")
-
     lse: Floats | None = tensor(
         "n_head n_query", "log-sum-exp of each row of logits; null if wholly masked", infinite=True
     )
@@ -202,16 +213,32 @@ class Inspection(Frozen):
             raise DataError(f"the scale of `{name}` is not a finite number: {layer.scale}")
         if layer.weights.size and layer.weights.min() < 0:
             raise DataError(f"`{name}` holds a negative number: {layer.weights.min()}")
-        tolerance = _ROW_TOLERANCE.get(self.source.dtype, 1e-5)
+        tolerance = row_tolerance(self.source.dtype)
         if self.source.precision is not None:
             tolerance += 0.5 * 10.0**-self.source.precision * layer.weights.shape[-1]
         sums = layer.weights.sum(axis=-1, dtype=np.float64)
         wrong = np.abs(sums - 1) > tolerance
-        if self.mask.allowed is not None:
-            wrong &= ~((sums == 0) & ~self.mask.allowed.any(axis=-1))
+        if (allowed := self.allowed(layer)) is not None:
+            wrong &= ~((sums == 0) & ~allowed.any(axis=-1))
         if wrong.any():
             head, query = (int(axis[0]) for axis in np.nonzero(wrong))
             raise DataError(f"`{name}[{head}][{query}]` sums to {sums[head, query]:.6g}, not to 1")
+
+    def allowed(self, layer: Layer) -> Booleans | None:
+        """Which keys each query of a layer may look at: (n_query, n_key); None: all."""
+        return self.mask.allowed if layer.allowed is None else layer.allowed
+
+    @property
+    def n_kv_head(self) -> int | None:
+        """Key/value heads, from the keys or, where they were not kept, from the model's settings.
+
+        None where neither says.
+        """
+        key = self.layers[0].key if self.layers else None
+        if key is not None:
+            return len(key)
+        said = self.source.settings.get("n_kv_head")
+        return said if type(said) is int else None
 
     @property
     def dimensions(self) -> dict[str, int]:
@@ -230,7 +257,7 @@ class Inspection(Frozen):
 
         Weights and ids always stay.
         """
-        kept = names | {"weights", "token_ids", "key_ids"}
+        kept = names | {"weights", "allowed", "head_index", "token_ids", "key_ids"}
         kept |= {name for name, owner in _BELONGS_TO.items() if owner in kept}
         kept_vocabulary = self.vocabulary if "vocabulary" in kept else None
         layers = tuple(_without(layer, kept) for layer in self.layers)

@@ -24,6 +24,11 @@ NONE = "none"
 _LARGEST = 2**31 - 1
 
 
+def _none(i: Integers, j: Integers) -> Booleans:
+    """All keys."""
+    return (i >= 0) & (j >= 0)
+
+
 def _causal(i: Integers, j: Integers) -> Booleans:
     """Keys up to the query itself (Vaswani et al. 2017, section 3.2.3)."""
     return j <= i
@@ -64,9 +69,10 @@ def _bigbird(
 ) -> Booleans:
     """A window of W around the query, G global places, R random keys (Zaheer et al. 2020, 2)."""
     n = i.size
-    drawn = Generator(seed).rand(n, n).argsort(axis=1)[:, :n_random]
+    generator = Generator(seed)
     random = np.zeros((n, n), dtype=bool)
-    random[np.arange(n)[:, None], drawn] = True
+    for row in random:  # a row at a time: the numbers of all would take many times the mask
+        row[generator.rand(n).argsort(kind="stable")[:n_random]] = True
     random |= (i < n_global) | (j < n_global)
     random |= np.abs(i - j) <= width // 2
     return random
@@ -95,6 +101,7 @@ class Pattern(NamedTuple):
 
 _MANY = range(1, 1_000_000)
 PATTERNS = {
+    NONE: Pattern(NONE, _none, range(1)),
     "causal": Pattern("causal", _causal, range(1)),
     "window": Pattern("window:W", _window, range(1, 2), least=1),
     "local": Pattern("local:R", _local, range(1, 2)),
@@ -135,7 +142,7 @@ def _one(part: str, n: int) -> Booleans:
         known = ", ".join(pattern.usage for pattern in PATTERNS.values())
         raise UsageError(
             f"there is no mask `{part}`",
-            f"Did you mean `{PATTERNS[close[0]].usage}`?" if close else f"Use: {NONE}, {known}.",
+            f"Did you mean `{PATTERNS[close[0]].usage}`?" if close else f"Use: {known}.",
         )
     pattern = PATTERNS[name]
     numbers = _numbers(given, part, pattern, n)
@@ -155,10 +162,11 @@ def _numbers(given: str, part: str, pattern: Pattern, n: int) -> Sequence[int]:
     if pattern.places:
         numbers = [number + n if -n <= number < 0 else number for number in numbers]
     high = n - 1 if pattern.places else _LARGEST
-    for number in numbers:
+    for number, piece in zip(numbers, pieces, strict=True):
         if not pattern.least <= number <= high:
-            what = f"the numbers of `{pattern.usage}` are" if pattern.places else "a number is"
+            low = -n if pattern.places else pattern.least
+            what = f"places of {n} words" if pattern.places else "numbers"
             raise UsageError(
-                f"the mask `{part}`: {what} from {pattern.least} to {high}, not: {number}"
+                f"the {what} in the mask `{pattern.usage}` go from {low} to {high}, not: {piece}"
             )
     return numbers

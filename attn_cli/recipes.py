@@ -132,8 +132,8 @@ def _check(made: Recipe) -> None:
             )
     _check_heads(made)
     _check_positions(made)
-    if made.softcap is not None and not 0 < made.softcap < float("inf"):
-        raise UsageError(f"--softcap must be a number above 0, not: {made.softcap}")
+    if made.softcap is not None and not 1e-30 < made.softcap < 1e30:
+        raise UsageError(f"--softcap must be above 1e-30 and below 1e+30, not: {made.softcap}")
     if not 0 <= made.dropout < 1:
         raise UsageError(f"--dropout must be at least 0 and below 1, not: {made.dropout}")
     if made.cross_rand is not None and not 1 <= made.cross_rand <= LARGEST:
@@ -171,12 +171,8 @@ def _check_positions(made: Recipe) -> None:
             number = 0.0
         if not 1 < number < 1e30:
             raise UsageError(f"the base in `{made.positions}` must be a number above 1")
-        if made.init == "none":
-            return
-        if made.d_k % 2:
-            raise UsageError(
-                f"rotary positions turn pairs: --d-k must be even, not: {made.d_k}",
-            )
+        if made.init != "none" and made.d_k % 2:
+            raise UsageError(f"rotary positions turn pairs: --d-k must be even, not: {made.d_k}")
     if name in ("rope", "alibi") and made.score == "additive":
         raise UsageError(f"`{name}` positions are for products, not for additive scores")
 

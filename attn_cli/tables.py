@@ -76,6 +76,7 @@ class Table:
     allowed: Booleans | None = None  # (rows, columns); None: everywhere
     numbered: bool = False  # the rows are numbered, so their labels need no position of their own
     end: float = 1.0  # of a weight's scale, which starts at 0
+    bare: frozenset[int] = frozenset()  # columns that are not on the scale
 
     @property
     def shape(self) -> str:
@@ -101,6 +102,44 @@ def tables(inspection: Inspection, names: Sequence[str] = SHOWN) -> Iterator[Tab
     for layer in inspection.layers:
         for name in (name for name in _OF_LAYER if name in names):
             yield from _of_layer(inspection, layer, name)
+
+
+_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
+
+
+def facts(inspection: Inspection) -> list[str]:
+    """What every view says of an Inspection below its title."""
+    source, n = inspection.source, len(inspection.query_tokens)
+    said = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind]]
+    if inspection.text:  # otherwise it is the title
+        said.append(source.model)
+    if source.recipe:
+        said.append(f"recipe {source.recipe}")
+    if source.seed is not None:
+        said.append(f"seed {source.seed}")
+    return [*said, *_choices(inspection)]
+
+
+def _choices(inspection: Inspection) -> Iterator[str]:
+    """What is not as in the plainest attention: heads, mask, positions, scores."""
+    sizes, settings = inspection.dimensions, inspection.source.settings
+    n_layer, n_head, n_kv_head = sizes["n_layer"], sizes.get("n_head", 1), inspection.n_kv_head
+    if n_layer > 1:
+        yield f"{n_layer} layers"
+    if n_head > 1:
+        shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
+        yield f"{n_head} heads{shared}"
+    if inspection.mask.name not in ("none", inspection.kind):
+        yield f"mask {inspection.mask.name}"
+    for name, plain in (("positions", "none"), ("score", "scaled"), ("dropout", 0)):
+        if settings.get(name, plain) != plain:
+            yield f"{name} {settings[name]}"
+
+
+def doubts(inspection: Inspection) -> list[str]:
+    """What was doubtful when an Inspection was read: what is drawn of it says so too."""
+    found = inspection.source.settings.get("doubts")
+    return [f"doubt: {doubt}" for doubt in found] if isinstance(found, list) else []
 
 
 def plain_labels(tokens: Sequence[Token]) -> list[str]:
@@ -220,6 +259,7 @@ def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table
         "d_value": lambda: _numbers(stack.shape[-2]),
         "key tokens": lambda: plain_labels(inspection.key_tokens),
     }.get(kind.rows, lambda: plain_labels(inspection.query_tokens))()
+    are_positions = row_labels == _numbers(len(row_labels))
     to_keys = kind.columns == _KEYS
     columns = token_labels(inspection.key_tokens) if to_keys else _numbers(stack.shape[-1])
     masked = to_keys and name not in ("scores", "dropout")
@@ -228,16 +268,22 @@ def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table
         where = f"layer {layer.index}"
         yield Table(
             name=name,
-            where=where if stack.ndim == 2 else f"{where}, {head_name} {head}",
+            where=where if stack.ndim == 2 else f"{where}, {head_name} {_head(layer, kind, head)}",
             rows=kind.rows,
             columns=kind.columns,
             row_labels=row_labels,
             column_labels=columns,
             values=values,
             scale=kind.scale,
-            allowed=inspection.mask.allowed if masked else None,
-            numbered=kind.rows not in ("d_model", "d_value"),
+            allowed=inspection.allowed(layer) if masked else None,
+            numbered=kind.rows not in ("d_model", "d_value") and not are_positions,
         )
+
+
+def _head(layer: Layer, kind: _Kind, place: int) -> int:
+    """The number of a head in its model."""
+    named = layer.head_index
+    return place if named is None or kind.shared else int(named[place])
 
 
 def _numbers(count: int) -> list[str]:

@@ -109,7 +109,7 @@ def _whitespace(text: str) -> Iterator[Word]:
         yield Word(match[0], match.start(), match.end())
 
 
-def _words(text: str) -> Iterator[Word]:
+def iter_words(text: str) -> Iterator[Word]:
     for piece in _whitespace(text):
         core = strip_punctuation(piece.text)
         if core:
@@ -137,7 +137,7 @@ def byte_names(text: str) -> list[str]:
 
 
 _SPLITTERS = {
-    "words": _words,
+    "words": iter_words,
     "whitespace": _whitespace,
     "characters": _characters,
     "bytes": _bytes,
@@ -246,16 +246,20 @@ def _escape(character: str) -> str:
 
 
 def label(token: str) -> str:
-    """How a token stands in a table: visible, and never blank.
+    """How a token stands in a table: visible, never blank, a space at either end marked.
 
-    >>> label(" "), label("\\n"), label("")
-    ('␣', '\\\\n', '∅')
+    >>> label(" "), label("\\n"), label(""), label(" the")
+    ('␣', '\\\\n', '∅', '␣the')
     """
     if not token:
         return "∅"
     if token.isspace():
         return "".join("␣" if space == " " else _escape(space) for space in token)
-    return visible(token)
+    core = token.strip(" ")
+    if len(core) == len(token):
+        return visible(token)
+    before = len(token) - len(token.lstrip(" "))
+    return "␣" * before + visible(core) + "␣" * (len(token) - before - len(core))
 
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -18,9 +18,9 @@ from attn_cli import __version__, masks, memory
 from attn_cli.attention import attend
 from attn_cli.draws import Weights, draw_weights, dropout_factors
 from attn_cli.embedding import Side, embed, own_vectors, tokenize
-from attn_cli.errors import UsageError
+from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
-from attn_cli.operations import alibi_slopes, rotary_angles, rotary_frequencies, rotate
+from attn_cli.positions import alibi_slopes, rotary_angles, rotary_frequencies, rotate
 from attn_cli.recipes import Recipe, recipe
 from attn_cli.text import Split
 from attn_cli.torch_random import Generator
@@ -67,7 +67,8 @@ def inspect(
 
     Raises:
         DataError: the text is empty or has no words, or a word is not in the vocabulary.
-        UsageError: a choice is out of range, or the arrays would not fit into memory.
+        UsageError: a choice is out of range or contradicts another, or the arrays would not fit
+            into memory.
 
     >>> run = inspect("Life is short, eat dessert first")
     >>> run.token_ids.tolist()
@@ -78,11 +79,11 @@ def inspect(
     made = recipe(source, **choices)
     vectors = own_vectors(made) if vectors is None else vectors
     made = fitted(made, vectors, choices.get("d_model"))
-    _require_sense(made, cross, vectors)
+    _require_sense(made, cross, vectors, vocabulary, unknown)
     if split in ("characters", "bytes"):  # their number is known before they are made
         _require_memory(made, len(text or ""), len(cross or text or ""))
     tokens = tokenize(text, vectors, split, lowercase)
-    others = tokens if cross is None else tokenize(cross, None, split, lowercase)
+    others = tokens if cross is None else _other_tokens(cross, split, lowercase)
     _require_memory(made, len(tokens), made.cross_rand or len(others))
     known, query_side, key_side, stream = embed(
         made, tokens, others, vectors=vectors, vocabulary=vocabulary, unknown=unknown
@@ -124,16 +125,36 @@ def fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe
         if d_model not in (None, width):
             raise UsageError(f"the vectors are {width} wide, and --d-model is {d_model}")
         made = replace(made, d_model=width)
-    return replace(made, d_k=made.d_model, d_v=made.d_model) if made.init == "none" else made
+    if made.init != "none":
+        return made
+    if made.rope_base is not None and made.d_model % 2:
+        raise UsageError(
+            f"rotary positions turn pairs: the vectors are {made.d_model} wide, an odd number"
+        )
+    return replace(made, d_k=made.d_model, d_v=made.d_model)
 
 
-def _require_sense(made: Recipe, cross: str | None, vectors: Vectors | None) -> None:
+def _require_sense(
+    made: Recipe,
+    cross: str | None,
+    vectors: Vectors | None,
+    vocabulary: Vocabulary | None,
+    unknown: str | None,
+) -> None:
+    if vectors is not None and (vocabulary is not None or unknown is not None):
+        raise UsageError(
+            "the vectors are given, so a vocabulary (--vocab, --unk) has no rows to choose",
+            "Give the vectors (--embeddings, --recipe book) or the vocabulary.",
+        )
     if made.cross_rand is None and cross is None:
         return
     if made.cross_rand is not None and cross is not None:
         raise UsageError("both --cross and --cross-rand are given", "Give one of them.")
     if cross is not None and vectors is not None:
-        raise UsageError("--embeddings has no vectors for the words of --cross")
+        raise UsageError(
+            "the vectors are given, and those for a second text (--cross) are not",
+            "Use drawn vectors: no --embeddings, and not --recipe book.",
+        )
     if made.mask != masks.NONE:
         raise UsageError(f"the mask `{made.mask}` compares places within one text, not across two")
     if made.positions.partition(":")[0] in ("rope", "alibi"):
@@ -143,14 +164,15 @@ def _require_sense(made: Recipe, cross: str | None, vectors: Vectors | None) -> 
 def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
     squares = made.heads * (3 + (made.dropout > 0) + (made.positions == "alibi"))
     keys_and_values = made.n_kv_head * (made.d_k + made.d_v)
+    coded = made.positions in ("learned", "sinusoidal")  # the code, and its sum with the embedding
     n_bytes = 4 * (
         squares * n_query * n_key
-        + max(n_query, n_key) * made.d_model
+        + max(n_query, n_key) * made.d_model * (1 + 2 * coded)
         + n_query * made.heads * (made.d_k + made.d_v)
         + n_key * keys_and_values
         + made.d_model * (made.heads * made.d_k + keys_and_values)
-        + (made.heads * made.d_v) ** 2 * made.out_proj
-        + made.max_positions * made.d_model * (made.positions == "learned")
+        + (made.heads * made.d_v) ** 2 * made.out_proj * 3  # drawing takes two more
+        + n_key * made.d_k * 2 * (made.rope_base is not None)
     )
     others = "" if n_key == n_query else f" to {n_key}"
     memory.require(
@@ -159,6 +181,13 @@ def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
         f"d_v {made.d_v}" + (f", {made.heads} heads" if made.heads > 1 else ""),
         "Use a shorter text or smaller sizes.",
     )
+
+
+def _other_tokens(cross: str, split: Split, lowercase: bool) -> tuple[Token, ...]:
+    try:
+        return tokenize(cross, None, split, lowercase)
+    except DataError as error:
+        raise DataError(f"of the second text: {error.message}", error.hint) from None
 
 
 class Projected(NamedTuple):
@@ -189,6 +218,7 @@ def scale_of(made: Recipe, d_head: int) -> float:
     return d_head**-0.5 if made.score == "scaled" else 1.0
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is too large is refused, with its name
 def _layer(
     made: Recipe,
     queries: Floats,
@@ -214,6 +244,8 @@ def _layer(
         normalize=made.normalize,
         dropout=dropout,
     )
+    if not np.isfinite(run.scores).all():
+        raise DataError("the scores are larger than float32 holds", "Use smaller vectors.")
     return Layer(
         scale=scale,
         softcap=made.softcap,
@@ -239,11 +271,12 @@ def position_bias(made: Recipe, n: int) -> Floats | None:
 
 def joined(context: Floats, weights: Weights | None) -> Floats | None:
     """The heads' contexts side by side, projected where there is a projection: (n_query, d_out)."""
-    if weights is not None and weights.w_output is not None:
-        projected: Floats = (context @ weights.w_output).sum(axis=0, dtype=np.float32)
-        return projected if weights.b_output is None else projected + weights.b_output
     n_head, n_query, d_value = context.shape
-    return context.swapaxes(0, 1).reshape(n_query, n_head * d_value) if n_head > 1 else None
+    side_by_side = context.swapaxes(0, 1).reshape(n_query, n_head * d_value)
+    if weights is not None and weights.w_output is not None:
+        projected: Floats = side_by_side @ weights.w_output.reshape(n_head * d_value, -1)
+        return projected if weights.b_output is None else projected + weights.b_output
+    return side_by_side if n_head > 1 else None
 
 
 def _kind(allowed: Booleans | None) -> Kind:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 Words32: TypeAlias = NDArray[np.uint32]
 Booleans: TypeAlias = NDArray[np.bool_]

@@ -489,6 +489,16 @@ def test_half_a_unit_of_the_last_decimal_is_the_tolerance() -> None:
         assert check(Student(wrong, 4), SENTENCE).equal is equal
 
 
+def test_numbers_that_tell_too_little_are_not_explained_by_two() -> None:
+    few = check(Student(np.array([[0.62, 0.38], [0.51, 0.49]]), 2), "a b")
+    assert not few.equal and not few.tried_pairs and few.findings == ()
+    assert few.by_chance > 0.01
+    alike = ask(np.full((6, 6), 0.1666))
+    assert not alike.tried_pairs and alike.by_chance > 1
+    one_column = ask(-CONTEXT[:, :1], d_v=1)  # six numbers with four decimals are enough
+    assert one_column.tried_pairs and one_column.by_chance < 1e-6
+
+
 @pytest.mark.parametrize("scale", [1e8, 1e19])
 def test_huge_scores_do_not_make_everything_equal(scale: float) -> None:
     vectors = Vectors(np.float32(scale) * np.eye(6, 3, dtype=np.float32), list("abcdef"))

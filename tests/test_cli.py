@@ -511,7 +511,9 @@ def test_ctrl_c_keeps_what_was_delivered_and_leaves_no_half_file(tmp_path: Path)
 # Files
 
 
-@pytest.mark.parametrize("suffix", ["json", "jsonl", "npz", "csv", "md"])
+@pytest.mark.parametrize(
+    "suffix", ["json", "jsonl", "npz", "safetensors", "csv", "md", "txt", "svg", "html"]
+)
 def test_out_writes_what_format_prints(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"x.{suffix}"
     assert run("inspect", SENTENCE, "-o", str(file)) == Ran(0, b"", "")
@@ -655,8 +657,8 @@ def test_broken_inspections_are_refused_by_show() -> None:
     cases: dict[bytes, list[str]] = {
         b"": ["standard input is empty"],
         b"{": ["not JSON"],
-        b"[]": ["object"],
-        b"null": ["object"],
+        b"[]": ["axes"],
+        b"null": ["schema"],
         b"{}": ["schema"],
         b'{"schema": "attn/99"}': ["attn/99", "attn/1"],
         b'{"schema": "attn/1"}': ["query_tokens"],

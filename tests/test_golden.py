@@ -23,6 +23,7 @@ SIXTY = (
     "opposing end them: to die, to sleep; No more; and by a sleep, to say we end The heart-ache, "
     "and the thousand natural shocks"
 )
+SAMPLE = "sample_inputs/inspection.json"
 # No joined emoji: how wide those are depends on the version of rich, and test_terminal has them.
 WIDE = "我 喜歡 甜點 🎂 ｆｕｌｌ e\u0301te\u0301 שלום"
 HOSTILE = "[bold] :smile: \x1b[31mred \u202erev"
@@ -40,6 +41,19 @@ def inspecting(text: str, width: int, *options: str, colors: str = "") -> partia
     color = "always" if colors else "never"
     return partial(run, "inspect", text, *options, "--color", color, env=env)
 
+
+def explaining(name: str, width: int, *options: str, colors: str = "") -> partial[Ran]:
+    env = {"COLUMNS": str(width)} | COLOURS.get(colors, {})
+    color = "always" if colors else "never"
+    args = ("--query", "is", "--key", name, *options, "--color", color)
+    return partial(run, "explain", ARTICLE, *args, env=env)
+
+
+# Every mechanism that an explanation shows, together.
+EVERYTHING = (
+    *("--heads", "4", "--kv-heads", "2", "--head", "3", "--d-k", "4", "--d-model", "12"),
+    *("--mask", "causal", "--softcap", "5", "--dropout", "0.3"),
+)
 
 CASES = {
     **{f"article-{width}": inspecting(ARTICLE, width) for width in (20, 40, 80, 120)},
@@ -59,7 +73,29 @@ CASES = {
     "inspect-json": partial(run, "inspect", ARTICLE, "--json"),
     "inspect-csv": partial(run, "inspect", ARTICLE, "--format", "csv"),
     "inspect-md": partial(run, "inspect", ARTICLE, "--format", "md", "--precision", "2"),
+    **{f"explain-{width}": explaining("eat", width) for width in (20, 40, 80)},
+    **{f"explain-80-{colors}": explaining("eat", 80, colors=colors) for colors in COLOURS},
+    "explain-json": explaining("eat", 80, "--json"),
+    "explain-rope-80": explaining("Life", 80, *EVERYTHING, "--positions", "rope"),
+    "explain-rope-40": explaining("Life", 40, *EVERYTHING, "--positions", "rope"),
+    "explain-alibi-masked-80": explaining("eat", 80, *EVERYTHING, "--positions", "alibi"),
+    "explain-additive-80": explaining(
+        "eat", 80, "--score", "additive", "--positions", "sinusoidal", "--precision", "3"
+    ),
+    "inspect-svg": partial(run, "inspect", ARTICLE, "--format", "svg"),
+    "inspect-html": partial(run, "inspect", ARTICLE, "--format", "html"),
+    "show-tensors-80": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", env={"COLUMNS": "80"}
+    ),
+    "show-tensors-svg": partial(
+        run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", "--format", "svg"
+    ),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
+    "heads": partial(run, "heads", SAMPLE),
+    "heads-json": partial(run, "heads", SAMPLE, "--json", "--precision", "4"),
+    "heads-explain": partial(run, "heads", "--explain", "all"),
+    "diff-same": partial(run, "diff", SAMPLE, SAMPLE),
+    "rollout": partial(run, "show", SAMPLE, "--weigh", "value-norm", "--aggregate", "rollout"),
 }
 
 

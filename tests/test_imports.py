@@ -10,6 +10,7 @@ import pytest
 from conftest import PATIENCE, ROOT, environment
 
 SENTENCE = "Life is short, eat dessert first"
+SAMPLE = "sample_inputs/inspection.json"
 
 # Run the command in this process, then list what was imported since the interpreter was ready.
 PROBE = """
@@ -58,6 +59,7 @@ def numpy_alone() -> set[str]:
 
 
 HEAVY = ("rich.console", "rich.table", "rich.text", "rich.markup", "rich.progress", "rich.panel")
+EXTRAS = ("tokenizers", "huggingface_hub", "gguf", "safetensors", "requests", "tqdm")
 RARE = ("numpy.random", "numpy.ma", "numpy.typing", "numpy.testing", "numpy.fft", "tempfile")
 
 CASES = {
@@ -70,7 +72,24 @@ CASES = {
     "vocab --encode": (("numpy", "rich"), ("typer",)),
     "inspect --json": (("rich", *RARE), ("numpy", "typer")),
     "inspect": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
+    "heads": (
+        (*HEAVY, *RARE, "attn_cli.aggregation", "attn_cli.tutorial"),
+        ("numpy", "rich.segment"),
+    ),
+    "diff": ((*HEAVY, *RARE, "attn_cli.aggregation"), ("numpy", "rich.segment")),
+    "explain --query is --json": (("rich", *RARE), ("numpy", "typer")),
+    "explain --query is": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
     "schema": (("numpy", "rich"), ("typer",)),
+    "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
+    "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
+    "show sample_inputs/inspection.json --json": (
+        ("rich", "attn_cli.files.foreign.layouts", "attn_cli.attention", "hashlib", *RARE),
+        ("numpy", "attn_cli.files.foreign"),
+    ),
+    "show sample_inputs/attentions.npz --axes lhqk --json": (
+        ("rich", *RARE),
+        ("attn_cli.files.foreign.layouts",),
+    ),
 }
 
 
@@ -78,8 +97,9 @@ CASES = {
 def test_a_command_imports_what_it_needs_and_no_more(case: str) -> None:
     unwanted, wanted = CASES[case]
     name, *options = case.split()
-    text = [SENTENCE] if name in ("inspect", "vocab") else []
-    _, modules = probe(name, *text, *options)
+    given = {"heads": [SAMPLE], "diff": [SAMPLE] * 2}
+    given |= {command: [SENTENCE] for command in ("inspect", "vocab", "explain")}
+    _, modules = probe(name, *given.get(name, []), *options)
     by_numpy = numpy_alone() if "numpy" in wanted else set()
     assert within(modules - by_numpy, *unwanted) == []
     assert [w for w in wanted if w not in modules] == []  # the probe sees what is imported

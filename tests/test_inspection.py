@@ -36,7 +36,9 @@ SIZES = {
 }
 
 
-def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
+def layer(
+    index: int = 0, allowed: np.ndarray | None = ALLOWED, own: np.ndarray | None = None
+) -> Layer:
     """A layer with every array, of which no two axes are of one size."""
     random = np.random.default_rng(index)
     query = random.normal(size=(N_HEAD, N_QUERY, D_HEAD)).astype(np.float32)
@@ -49,6 +51,7 @@ def layer(index: int = 0, allowed: np.ndarray | None = ALLOWED) -> Layer:
         for item in fields(Layer)
         if "axes" in item.metadata and item.name not in ("query", "key", "value", *run._fields)
     }
+    others |= {"allowed": own, "head_index": np.arange(N_HEAD) + 1}
     made = {"query": query, "key": key, "value": value, **run._asdict()}
     return Layer(index=index, scale=0.5, softcap=50.0, **others | made | {"dropout": dropout})
 
@@ -169,11 +172,15 @@ def test_key_heads_divide_the_query_heads() -> None:
 
 
 PER_LAYER = [item.name for item in fields(Layer) if "axes" in item.metadata]
+FLOATS = [
+    item.name for item in fields(Layer) if item.metadata.get("dtype", np.dtype(bool)).kind == "f"
+]
+ALWAYS = {"weights", "head_index"}
 PER_TEXT = [item.name for item in fields(Inspection) if "axes" in item.metadata]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["embedding", *PER_LAYER])
+@pytest.mark.parametrize("name", ["embedding", *FLOATS])
 def test_numbers_that_are_not_finite(name: str, value: float) -> None:
     """The one infinity that has a meaning is that of a masked logit, and of a row of them."""
     array = parts()["embedding"] if name == "embedding" else getattr(layer(1), name)
@@ -304,14 +311,14 @@ def test_rows_may_be_off_by_the_rounding_of_their_dtype(
 def test_arrays_are_of_their_dtype_and_read_only() -> None:
     run = whole(embedding=np.ones((N_QUERY, D_MODEL)), token_ids=np.arange(3, dtype=np.int32))
     found = [array for owner in (run, run.mask, *run.layers) for _, array, _ in arrays(owner)]
-    assert len(found) == len(PER_TEXT) + 1 + 2 * len(PER_LAYER)
+    assert len(found) == len(PER_TEXT) + 1 + 2 * (len(PER_LAYER) - 1)  # no mask of its own
     for array in found:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     assert run.embedding.dtype == np.float32
     assert run.token_ids.dtype == np.int64
     assert run.mask.allowed.dtype == np.bool_
-    assert all(getattr(run.layers[1], name).dtype == np.float32 for name in PER_LAYER)
+    assert all(getattr(run.layers[1], name).dtype == np.float32 for name in FLOATS)
 
 
 def test_the_given_array_stays_writable() -> None:
@@ -369,6 +376,8 @@ def test_any_change_of_a_layer_makes_it_unequal(name: str) -> None:
         changed: Any = layer(1).weights[::-1]
     elif name == "index":
         changed = 5
+    elif name == "allowed":
+        changed = np.ones((N_QUERY, N_KEY), dtype=bool) & ALLOWED
     else:
         changed = None  # an absent array is not equal to one of zeros, or to any
     assert with_layer(**{name: changed}) != whole()
@@ -410,7 +419,7 @@ def test_keeping(names: set[str]) -> None:
     assert np.array_equal(kept.token_ids, run.token_ids)
     assert np.array_equal(kept.mask.allowed, ALLOWED)
     for before, after in zip(run.layers, kept.layers, strict=True):
-        assert {name for name, _, _ in arrays(after)} == names & set(PER_LAYER) | {"weights"}
+        assert {name for name, _, _ in arrays(after)} == names & set(PER_LAYER) | ALWAYS
         for name, array, _ in arrays(after):
             assert np.array_equal(array, getattr(before, name))
         assert (after.index, after.scale) == (before.index, before.scale)
@@ -418,10 +427,20 @@ def test_keeping(names: set[str]) -> None:
     assert run.keeping({*PER_LAYER, *PER_TEXT, "vocabulary"}) == run
 
 
+def test_a_layer_may_have_a_mask_of_its_own() -> None:
+    narrower = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], dtype=bool)
+    run = whole(layers=(layer(0), layer(1, narrower, own=narrower)))
+    assert np.array_equal(run.allowed(run.layers[0]), ALLOWED)
+    assert np.array_equal(run.allowed(run.layers[1]), narrower)
+    other = layer(1, narrower)
+    with pytest.raises(DataError, match="sums to 0"):
+        whole(mask=Mask(), layers=(replace(other, weights=other.weights),))
+
+
 def test_some_arrays_go_where_another_goes() -> None:
     kept = whole().keeping({"query", "w_output", "embedding"})
     found = {name for name, _, _ in arrays(kept.layers[0])}
-    assert found == {"query", "rotation", "w_output", "b_output", "weights"}
+    assert found == {"query", "rotation", "w_output", "b_output"} | ALWAYS
     assert kept.key_embedding is not None
     assert whole().keeping({"weights"}).key_embedding is None
 

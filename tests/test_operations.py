@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from attn_cli.operations import softmax
+from attn_cli.operations import (
+    ACTIVATIONS,
+    gelu,
+    gelu_tanh,
+    layer_norm,
+    quick_gelu,
+    rms_norm,
+    sigmoid,
+    silu,
+    softmax,
+)
 
 EXAMPLES = settings(max_examples=100, deadline=None, database=None)
 NEAR = 1e-6  # float32 against float64 for logits up to 30: their own rounding is half of it
@@ -109,3 +119,57 @@ def test_no_keys_or_no_queries(shape: tuple[int, ...]) -> None:
     assert weights.shape == shape
     assert lse.shape == shape[:-1]
     assert np.isneginf(lse).all()
+
+
+POINTS = np.concatenate([np.linspace(-12, 12, 4801), np.linspace(-1e4, 1e4, 401)])
+# A mean of numbers up to 3 is off by up to 5e-7; over √ε = 0.03, times 2, that is 3e-5.
+ROWS = arrays(np.float32, (3, 7), elements=st.floats(-3, 3, width=32))
+
+
+def test_gelu_against_the_error_function() -> None:
+    x = POINTS.astype(np.float32)
+    exact = np.array([v * math.erfc(-v / math.sqrt(2)) / 2 for v in x.astype(np.float64)])
+    assert gelu(x).dtype == np.float32
+    assert (np.abs(gelu(x) - exact) / np.maximum(1, np.abs(x))).max() < 1e-7
+    assert np.abs(gelu_tanh(x) - exact).max() > 1e-4  # the two forms are not each other
+
+
+def test_activations_against_float64() -> None:
+    x = POINTS.astype(np.float32)
+    wide = x.astype(np.float64)
+    with np.errstate(over="ignore"):
+        ones = 1 / (1 + np.exp(-wide))
+        quick = wide / (1 + np.exp(-1.702 * wide))
+    inner = math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    size = np.maximum(1, np.abs(x))
+    for found, exact in (
+        (gelu_tanh(x), 0.5 * wide * (1 + np.tanh(inner))),
+        (sigmoid(x), ones),
+        (silu(x), wide * ones),
+        (quick_gelu(x), quick),
+    ):
+        assert found.dtype == np.float32
+        assert (np.abs(found - exact) / size).max() < 3e-7
+
+
+def test_activations_leave_what_they_are_given() -> None:
+    for name, activation in ACTIVATIONS.items():
+        x = np.linspace(-3, 3, 50, dtype=np.float32)
+        before = x.copy()
+        assert activation(x).shape == x.shape, name
+        assert np.array_equal(x, before), name
+
+
+@given(ROWS, arrays(np.float32, 7, elements=st.floats(-2, 2, width=32)))
+@EXAMPLES
+def test_norms_against_float64(x: np.ndarray, weight: np.ndarray) -> None:
+    wide, bias, before = x.astype(np.float64), weight[::-1], x.copy()
+    centred = wide - wide.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    expected = centred / np.sqrt(variance + 1e-3) * weight + bias
+    assert np.abs(layer_norm(x, weight, bias, 1e-3) - expected).max() < 5e-5
+    expected = wide / np.sqrt(np.square(wide).mean(axis=-1, keepdims=True) + 1e-3) * weight
+    found = rms_norm(x, weight, 1e-3)
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 1e-5
+    assert np.array_equal(x, before)

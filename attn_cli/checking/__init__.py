@@ -114,7 +114,7 @@ def check(
             search = _Search(student, draw)
             attempts = [attempt for attempt, _ in bases]
             found = search.singles(attempts)
-            if not found and small:
+            if not found and small and fit.tells(student):
                 found, pairs = search.pairs(attempts), True
             tried = search.n_tried
     return Verdict(

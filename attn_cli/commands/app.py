@@ -19,7 +19,18 @@ from attn_cli.commands import outcome
 from attn_cli.commands.streams import held
 from attn_cli.errors import ExitCode, UsageError
 
-COMMANDS = ("inspect", "vocab", "show", "check", "replay", "schema")
+COMMANDS = (
+    "inspect",
+    "vocab",
+    "explain",
+    "check",
+    "show",
+    "heads",
+    "diff",
+    "replay",
+    "models",
+    "schema",
+)
 
 # typer 0.25 has its exceptions from click, later ones its own; this base is in both.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]

@@ -63,12 +63,20 @@ def texts(text: str | None, file: str | None, *, by_lines: bool) -> Iterator[tup
         yield from _non_blank(text.split("\n"), "the text") if by_lines else [("", text)]
         return
     with opened(file) as (name, stream):
-        chunks = decode_chunks(stream, name)
         if by_lines:
-            yield from _non_blank(_lines(chunks, name), name)
+            yield from _non_blank(_lines(decode_chunks(stream, name), name), name)
         else:
-            whole = "".join(_bounded(chunks, name))
-            yield "", whole.removesuffix("\n").removesuffix("\r")
+            yield "", whole_text(stream, name)
+
+
+def whole_text(stream: BinaryIO, name: str) -> str:
+    """All of a stream as one text, without the line end that a file closes with.
+
+    Raises:
+        DataError: it cannot be read, is not UTF-8, or is too long.
+    """
+    whole = "".join(_bounded(decode_chunks(stream, name), name))
+    return whole.removesuffix("\n").removesuffix("\r")
 
 
 def require_one_source(ctx: typer.Context, text: object, file: str | None) -> None:

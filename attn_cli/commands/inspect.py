@@ -6,8 +6,17 @@ import typer
 
 from attn_cli.commands import inputs
 from attn_cli.commands import recipe as tutorial
-from attn_cli.commands.options import Words, grouped, option, require_other_file
+from attn_cli.commands.model import MODEL, RealModel
+from attn_cli.commands.options import (
+    LinesOption,
+    Words,
+    grouped,
+    in_range,
+    option,
+    require_other_file,
+)
 from attn_cli.commands.output import Output
+from attn_cli.commands.selected import Selected
 
 EPILOG = """Examples:
 
@@ -19,6 +28,8 @@ attn inspect "Life is short, eat dessert first" --heads 2 --mask causal --positi
 
 attn inspect "Life is short, eat dessert first" --compare-with linear
 
+attn inspect "The cat sat on the mat" --model sample_inputs/tiny-llama --layer 1 --head 0-1
+
 attn inspect --recipe book --mask causal --init linear --seed 789
 
 echo "to be or not to be" | attn inspect - --json
@@ -28,16 +39,27 @@ echo "to be or not to be" | attn inspect - --json
 @grouped
 def inspect(
     ctx: typer.Context,
-    words: Words,
+    cutting: Words,
     sources: tutorial.Sources,
     choices: tutorial.Choices,
+    real: RealModel,
+    selected: Selected,
     output: Output,
     text: Annotated[
         str | None,
         typer.Argument(metavar="TEXT", help="The text; - or nothing reads standard input."),
     ] = None,
     recipe: tutorial.RecipeOption = "article",
-    lines: tutorial.LinesOption = False,
+    lines: LinesOption = False,
+    generate: Annotated[
+        int | None,
+        option(
+            "--generate",
+            panel=MODEL,
+            metavar="N",
+            help="Go on with a decoder's text for N tokens: a row of attention for each.",
+        ),
+    ] = None,
     compare_with: Annotated[
         str | None,
         option(
@@ -53,9 +75,27 @@ def inspect(
     if not tutorial.has_vectors(recipe, sources):
         inputs.require_one_source(ctx, text, sources.file)
     require_other_file(output.out, sources.file or "-", sources.vocab, sources.embeddings)
-    found = tutorial.inspections(text, recipe, words, sources, choices, lines=lines)
-    if compare_with is None:
-        output.deliver(found, many=lines)
+    real.require_model()
+    many = lines or real.decoder is not None or generate is not None
+    if real.model is None:
+        found = tutorial.inspections(text, recipe, cutting, sources, choices, lines=lines)
+        found = selected.of(found)
     else:
+        tutorial.require_none(recipe, cutting, sources, choices)
+        in_range("--generate", generate, 1, 100_000)
+        keep = set(output.names or ()) | ({"query", "key", "value"} if compare_with else set())
+        found = real.inspections(
+            text,
+            sources.file,
+            lines=lines,
+            layers=selected.layer,
+            heads=selected.head,
+            keep=keep,
+            generate=generate,
+        )
+        found = map(selected.folded, found)
+    if compare_with is not None:
         output.compare(found, compare_with)
+    else:
+        output.deliver(found, many=many, some=selected.some)
     return 0

@@ -29,6 +29,9 @@ def option(*names: str, panel: str, help: str, metavar: str | None = None) -> An
 FileOption = Annotated[
     str | None, option("--file", "-f", panel=INPUT, metavar="FILE", help="Read a file.")
 ]
+LinesOption = Annotated[
+    bool, option("--lines", panel=INPUT, help="Each line is a text of its own.")
+]
 JsonOption = Annotated[bool, option("--json", panel=OUTPUT, help="Print JSON.")]
 ColorOption = Annotated[
     ColorChoice, option("--color", panel=LOOKS, help="Colour: auto is where a terminal reads it.")

@@ -1,12 +1,12 @@
 """Output: Inspections to standard output or a file, as the shared options ask."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attn_cli.commands.options import (
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from attn_cli.terminal.styles import ColorDepth, Screen
 
 
-FormatChoice = Literal["table", "json", "jsonl", "csv", "npz", "md"]
+MOST_TABLES = 8  # heads; of more an overview is shown
+
+FormatChoice = Literal[
+    "table", "json", "jsonl", "csv", "npz", "safetensors", "md", "txt", "svg", "html"
+]
 StyleChoice = Literal["auto", "numbers", "map"]
 
 
@@ -44,9 +48,10 @@ class Output(Group):
             "--show",
             panel=OUTPUT,
             metavar="NAME",
-            help="Parts, comma-separated: tokens, vocabulary, embedding, query, key, value, "
-            "scores, logits, weights, context, all. Tables have tokens, embedding and weights; "
-            "JSON has all.",
+            help="Parts, comma-separated: tokens, vocabulary, position_code, embedding, w_query, "
+            "w_key, w_value, query, key, value, scores, logits, weights, dropout, dropped, "
+            "context, w_output, output, all. Tables have tokens, embedding and weights; JSON has "
+            "all.",
         ),
     ] = None
     out: Annotated[
@@ -109,15 +114,22 @@ class Output(Group):
             raise UsageError("--show names no part", f"Use: {', '.join(SHOWABLE)}, all.")
         return SHOWABLE if "all" in names else tuple(names)
 
-    def deliver(self, inspections: "Iterable[Inspection]", *, many: bool) -> None:
-        """Write every Inspection; to a stream, each one as soon as it is there."""
+    def deliver(
+        self, inspections: "Iterable[Inspection]", *, many: bool, some: bool = False
+    ) -> None:
+        """Write every Inspection; to a stream, each one as soon as it is there.
+
+        Args:
+            many: there may be several, so that JSON is JSON Lines.
+            some: heads were chosen, so that each of them is shown.
+        """
         name = self._name(many)
         if self.out is not None:
             from attn_cli.files.whole import write_whole
 
             write_whole(self.out, self._pieces(inspections, name))
         elif name == "table":
-            self._draw(inspections)
+            self._draw(inspections, some)
         else:
             self._stream(inspections, name)
 
@@ -141,18 +153,24 @@ class Output(Group):
             from attn_cli.terminal import approximation
             from attn_cli.terminal.render import render
 
-            names = [n for n in approximation.COMPARED if self.names is None or n in self.names]
             on = screen(self.color)
             drawn = approximation.lines(
                 inspection,
                 way,
                 found,
                 on,
-                names if self.names is not None else names[:1],
+                self._compared(approximation.COMPARED),
                 precision=PRECISION if self.precision is None else self.precision,
                 style=self.style,
             )
             write_text(("\n" if index else "") + render(drawn, on.colors))
+
+    def _compared(self, known: "tuple[str, ...]") -> "list[str]":
+        """Those of the tables that can be compared which --show asks for; the first by default."""
+        names = [name for name in known if name in (self.names or known[:1])]
+        if not names:
+            raise UsageError("--show names nothing that is compared", f"Use: {', '.join(known)}.")
+        return names
 
     def _name(self, many: bool) -> str:
         """The format, a key of `attn_cli.files.FORMATS` or `table`."""
@@ -165,24 +183,21 @@ class Output(Group):
             raise UsageError("a table is for the terminal, not for a file", "Use `--format md`.")
         if name == "json" and many and self.out is None:
             return "jsonl"
-        if name == "npz" and self.out is None and sys.stdout is not None and sys.stdout.isatty():
-            raise UsageError("NPZ is binary and a terminal would show noise", "Use `-o FILE.npz`.")
-        return name or "table"
+        if name in (None, "table"):
+            return "table"
+        if self.out is None and sys.stdout is not None and sys.stdout.isatty():
+            from attn_cli.files import FORMATS
+
+            if FORMATS[name].binary:
+                raise UsageError(
+                    f"{name} is binary and a terminal would show noise", f"Use `-o FILE.{name}`."
+                )
+        return name
 
     def _pieces(self, inspections: "Iterable[Inspection]", name: str) -> Iterator[bytes]:
-        from attn_cli.files import FORMATS, encode
+        from attn_cli.files import encode
 
-        if name == "md" and self.names is not None:
-            from attn_cli.files import markdown
-
-            names = self.names
-            return chain.from_iterable(
-                markdown.write(inspection, self.precision, names) for inspection in inspections
-            )
-        if FORMATS[name].lossless and self.names is not None:
-            kept = set(self.names)
-            inspections = (inspection.keeping(kept) for inspection in inspections)
-        return encode(inspections, name, precision=self.precision)
+        return encode(inspections, name, precision=self.precision, names=self.names)
 
     def _stream(self, inspections: "Iterable[Inspection]", name: str) -> None:
         if name != "jsonl":
@@ -192,7 +207,7 @@ class Output(Group):
         for inspection in inspections:
             write_bytes(b"".join(self._pieces([inspection], name)))
 
-    def _draw(self, inspections: "Iterable[Inspection]") -> None:
+    def _draw(self, inspections: "Iterable[Inspection]", some: bool) -> None:
         from attn_cli.tables import PRECISION, SHOWN
         from attn_cli.terminal import show
         from attn_cli.terminal.render import render
@@ -200,6 +215,12 @@ class Output(Group):
         precision = PRECISION if self.precision is None else self.precision
         on = screen(self.color)
         for index, inspection in enumerate(inspections):
+            if self.names is None and not some and _has_many_heads(inspection):
+                from attn_cli.terminal import overview
+
+                drawn = overview.lines(inspection, on, _command_line())
+                write_text(("\n" if index else "") + render(drawn, on.colors))
+                continue
             drawn = show.lines(
                 inspection,
                 on,
@@ -207,8 +228,19 @@ class Output(Group):
                 precision=precision,
                 style=self.style,
                 own_scale=self.own_scale,
+                strongest=some,
             )
             write_text(("\n" if index else "") + render(drawn, on.colors))
+
+
+def _has_many_heads(inspection: "Inspection") -> bool:
+    """Whether an overview says more than a table of each head."""
+    return sum(len(layer.weights) for layer in inspection.layers) > MOST_TABLES
+
+
+def _command_line() -> str:
+    """What was typed, for a hint on how to go on."""
+    return shlex.join(("attn", *sys.argv[1:]))
 
 
 def screen(color: ColorChoice) -> "Screen":
@@ -219,7 +251,7 @@ def screen(color: ColorChoice) -> "Screen":
     return Screen(
         width=min(max(width, MIN_WIDTH), MAX_WIDTH),
         colors=color_depth(color),
-        ascii=not encoding_has(SHADES + "×·–…▀▄␣∅"),
+        ascii=not encoding_has(SHADES + "×·–…▀▄␣∅÷−≈√Σ∞→"),
         encoding=output_encoding(),
     )
 

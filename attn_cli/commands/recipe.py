@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import INPUT, FileOption, Group, Words, option
+from attn_cli.errors import UsageError
+from attn_cli.text import recovered
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
@@ -209,9 +211,22 @@ class Choices(Group):
 
 
 RecipeOption = Annotated[RecipeChoice, option("--recipe", panel=RECIPE, help="Whose numbers.")]
-LinesOption = Annotated[
-    bool, option("--lines", panel=INPUT, help="Each line is a text of its own.")
-]
+
+
+def require_none(recipe: str, words: Words, sources: Sources, choices: Choices) -> None:
+    """Refuse the tutorial's options beside a real model.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    given = [name for name, value in vars(choices).items() if value is not None]
+    given += [name for name in ("vocab", "cross", "embeddings") if getattr(sources, name)]
+    given += [name for name in ("lowercase", "unk") if getattr(words, name)]
+    given += ["split"] if words.split != "words" else []
+    given += ["recipe"] if recipe != "article" else []
+    if given:
+        name = given[0].replace("_", "-")
+        raise UsageError(f"--{name} is the tutorial's: a model has its own", "Leave it out.")
 
 
 def has_vectors(recipe: str, sources: Sources) -> bool:
@@ -227,11 +242,15 @@ def inspections(
     choices: Choices,
     *,
     lines: bool = False,
+    given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[Inspection]:
-    """The Inspection of every text that the options name, each made when it is asked for."""
+    """The Inspection of every text that the options name, each made when it is asked for.
+
+    Texts that are `given`, with their places, are taken instead of those that the options name.
+    """
     from attn_cli.tutorial import inspect
 
-    return each(inspect, text, recipe, words, sources, choices, lines=lines)
+    return each(inspect, text, recipe, words, sources, choices, lines=lines, given=given)
 
 
 def each(
@@ -243,6 +262,7 @@ def each(
     choices: Choices,
     *,
     lines: bool = False,
+    given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[T]:
     """What `run`, called as `attn_cli.tutorial.inspect` is, makes of every text."""
     known = vectors = None
@@ -254,8 +274,9 @@ def each(
         from attn_cli.files.vectors import load
 
         vectors = load(sources.embeddings)
-    given = inputs.texts(text, sources.file, by_lines=lines)
     named = text is None and sources.file is None and has_vectors(recipe, sources)
+    if given is None:
+        given = inputs.texts(text, sources.file, by_lines=lines)
     for place, one in [("", None)] if named else given:
         with inputs.placed(place):
             made = run(
@@ -265,7 +286,7 @@ def each(
                 lowercase=words.lowercase,
                 vocabulary=known,
                 unknown=words.unk,
-                cross=sources.cross,
+                cross=None if sources.cross is None else recovered(sources.cross),
                 vectors=vectors,
                 **vars(choices),
             )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import TYPE_CHECKING, Annotated
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,7 +64,16 @@ def _plain(item: Published, replayed: Replayed) -> dict[str, object]:
         "source": item.source,
         "command": item.command,
         "published": item.values,
-        "difference": replayed.difference,
+        "ours": _or_null(replayed.ours),
+        "difference": _or_null(replayed.difference),
         "agrees": replayed.agrees,
         "note": item.note or None,
     }
+
+
+def _or_null(numbers: Any) -> Any:
+    """Nested lists of numbers; JSON has no infinity, so that is null."""
+    plain = numbers.tolist() if hasattr(numbers, "tolist") else numbers
+    if isinstance(plain, list):
+        return [_or_null(item) for item in plain]
+    return plain if isfinite(plain) else None

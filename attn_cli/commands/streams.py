@@ -75,9 +75,18 @@ def output_encoding() -> str:
 
 def complain(message: str, hint: str = "") -> None:
     """One or two plain lines on standard error; if that is closed or full, nothing can be said."""
+    _say(f"attn: {message}", *([hint] if hint else []))
+
+
+def remark(message: str) -> None:
+    """A plain line on standard error about what is done all the same."""
+    _say(f"attn: {message}")
+
+
+def _say(*lines: str) -> None:
     from attn_cli.text import visible
 
-    lines = [f"attn: {visible(message)}", *([visible(hint)] if hint else [])]
+    lines = tuple(map(visible, lines))
     if sys.stderr is None:
         return
     try:

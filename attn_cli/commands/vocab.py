@@ -25,8 +25,8 @@ from attn_cli.commands.progress import Meter
 from attn_cli.commands.streams import write_bytes, write_text
 from attn_cli.errors import DataError, UsageError
 from attn_cli.files import vocabulary as vocabulary_files
-from attn_cli.files.strict_json import parse
 from attn_cli.files.whole import write_whole
+from attn_cli.strict_json import parse
 from attn_cli.text import decode_chunks, join_words, recovered, split_text
 from attn_cli.vocabulary import Order, Vocabulary, count_words
 

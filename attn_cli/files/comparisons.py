@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attn_cli.files.document import line
+from attn_cli.files.document import line, token_values
 from attn_cli.inspection import Inspection
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def write(
             "schema": SCHEMA,
             "text": inspection.text,
             "way": way,
-            "query_tokens": [token._asdict() for token in inspection.query_tokens],
-            "key_tokens": [token._asdict() for token in inspection.key_tokens],
+            "query_tokens": [token_values(token) for token in inspection.query_tokens],
+            "key_tokens": [token_values(token) for token in inspection.key_tokens],
             "layers": layers,
         },
         precision,

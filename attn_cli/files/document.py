@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.files.strict_json import parse
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
+from attn_cli.strict_json import parse
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -38,12 +38,11 @@ def line(values: Mapping[str, Any], precision: int | None = None) -> Iterator[by
     yield b"\n"
 
 
-def read(data: bytes, name: str) -> Iterator[Inspection]:
-    """Every document in the bytes of a JSON or JSON Lines file.
+def parsed(data: bytes, name: str) -> Iterator[tuple[Any, str]]:
+    """Every document in the bytes of a JSON or JSON Lines file as plain values, and its place.
 
     Raises:
-        DataError: as `strict_json.parse`, or the document is not an Inspection; the message
-            names the place in it.
+        DataError: as `strict_json.parse`.
     """
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     # A document of ours is one line; one that a formatter spread over many is a single document.
@@ -52,11 +51,11 @@ def read(data: bytes, name: str) -> Iterator[Inspection]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 place = f"{name}, line {number}"
-                yield from_document(parse(line, place), place)
+                yield parse(line, place), place
         return
     if not starts:
         raise DataError(f"{name} is empty")
-    yield from_document(parse(data, name), name)
+    yield parse(data, name), name
 
 
 def document(inspection: Inspection, precision: int | None = None) -> dict[str, Any]:
@@ -71,8 +70,8 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
         "text": inspection.text,
         "kind": inspection.kind,
         "dimensions": inspection.dimensions,
-        "query_tokens": [token._asdict() for token in inspection.query_tokens],
-        "key_tokens": None if same else [token._asdict() for token in inspection.key_tokens],
+        "query_tokens": [token_values(token) for token in inspection.query_tokens],
+        "key_tokens": None if same else [token_values(token) for token in inspection.key_tokens],
         "token_ids": inspection.token_ids,
         "key_text": inspection.key_text,
         "key_ids": inspection.key_ids,
@@ -86,6 +85,14 @@ def document(inspection: Inspection, precision: int | None = None) -> dict[str, 
     }
 
 
+def token_values(token: Token) -> dict[str, Any]:
+    """A token as plain values; the pieces only where it was folded from some."""
+    values = token._asdict()
+    if not token.pieces:
+        del values["pieces"]
+    return values
+
+
 def declared(kind: type) -> list[str]:
     """The names of the arrays that a part can hold."""
     return [item.name for item in fields(kind) if "axes" in item.metadata]
@@ -97,7 +104,7 @@ def from_document(found: Any, name: str) -> Inspection:
     Raises:
         DataError: a part is missing, of the wrong type or shape, or contradicts another.
     """
-    reader = _Reader(name)
+    reader = Reader(name)
     top = reader.object(found, "")
     schema = top.get("schema")
     if schema != SCHEMA:
@@ -177,7 +184,7 @@ def _array(array: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:
         yield f"[{', '.join(parts)}]"
 
 
-class _Reader:
+class Reader:
     """Checks each value against what it should be, and names the place where it is not."""
 
     def __init__(self, name: str) -> None:
@@ -244,6 +251,10 @@ class _Reader:
             span=span,
             special=self.scalar(item.get("special", False), f"{place}.special", bool),
             word=None if word is None else self.scalar(word, f"{place}.word", int),
+            pieces=tuple(
+                self.scalar(piece, f"{place}.pieces", str)
+                for piece in self.items(item.get("pieces", []), f"{place}.pieces")
+            ),
         )
 
     def part(self, kind: type[T], value: Any, place: str) -> T:

@@ -17,7 +17,7 @@ def write(inspection: Inspection, precision: int | None = None) -> Iterator[byte
     queries = [_inert(token.text) for token in inspection.query_tokens]
     keys = [_inert(token.text) for token in inspection.key_tokens]
     allowed = inspection.mask.allowed
-    yield _lines([HEADER])
+    yield lines([HEADER])
     for layer in inspection.layers:
         for head, rows in enumerate(layer.weights):
             for i, row in enumerate(rows):
@@ -25,7 +25,7 @@ def write(inspection: Inspection, precision: int | None = None) -> Iterator[byte
                     str(weight) if precision is None else str(round(float(weight), precision))
                     for weight in row
                 ]
-                yield _lines(
+                yield lines(
                     (
                         layer.index,
                         head,
@@ -39,7 +39,8 @@ def write(inspection: Inspection, precision: int | None = None) -> Iterator[byte
                 )
 
 
-def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+def lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Rows of cells as lines of CSV."""
     return "".join(f"{','.join(map(_cell, row))}\n" for row in rows).encode()
 
 

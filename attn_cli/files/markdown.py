@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from attn_cli.inspection import Inspection
-from attn_cli.tables import PRECISION, SHOWN, cell_text, tables
+from attn_cli.tables import PRECISION, SHOWN, cell_text, doubts, tables
 from attn_cli.text import visible
 
 _SPECIAL = "\\`*_{}[]()#+-.!|~:"
@@ -20,7 +20,9 @@ def write(
 ) -> Iterator[bytes]:
     """A heading for the text, then a titled table each."""
     decimals = PRECISION if precision is None else precision
-    lines = [f"## {clean(inspection.text)}", ""]
+    lines = [f"## {clean(inspection.text or inspection.source.model)}", ""]
+    for doubt in doubts(inspection):
+        lines += [clean(doubt), ""]
     for table in tables(inspection, names):
         where = f", {table.where}" if table.where else ""
         lines += [f"**{table.name}** {table.shape}{where}  "]

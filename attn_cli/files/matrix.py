@@ -17,9 +17,9 @@ import numpy as np
 from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError
-from attn_cli.files.strict_json import parse
 from attn_cli.files.vectors import number, read_csv, read_npy
 from attn_cli.files.whole import read_whole
+from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,9 +57,9 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
     if data.startswith(b"\x93NUMPY"):
         return _from_array(read_npy(data, name), name)
     if data.startswith(b"PK"):
-        from attn_cli.files import npz
+        from attn_cli.files import decode
 
-        return _from_inspection(next(npz.read(data, name)), what, name)
+        return _from_inspection(next(decode(data, name)), what, name)
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     printed = bool(_PRINTED.match(data)) or (start == b"[" and b"," not in data)
     if printed:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
 from collections.abc import Iterator
@@ -16,99 +15,107 @@ import numpy as np
 
 from attn_cli import memory
 from attn_cli.errors import DataError, UsageError
-from attn_cli.files.document import declared, document, from_document
-from attn_cli.files.strict_json import parse
-from attn_cli.inspection import Inspection, Layer, Mask
+from attn_cli.files.apart import put_together, take_apart
+from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_DOCUMENT = "document"  # the JSON document with its arrays taken out
+    from attn_cli.inspection import Inspection
+
+# A larger member that is unpacked to so many times its size is there to fill the memory.
+_LARGE, _THINNEST = 1 << 25, 100
+DOCUMENT = "document"  # the JSON document with its arrays taken out
 
 
 def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
     """The archive, uncompressed; `precision` rounds the arrays to so many decimals."""
-    rest, found = document(inspection, precision), {}
-    for prefix, owner, kind in _owners(rest):
-        for name in declared(kind):
-            if owner[name] is not None:
-                found[f"{prefix}{name}"] = _rounded(owner[name], precision)
-                owner[name] = {"array": f"{prefix}{name}"}
+    rest, found = take_apart(inspection, precision)
     file = BytesIO()
-    np.savez(file, allow_pickle=False, **{_DOCUMENT: np.array(json.dumps(rest))}, **found)
+    np.savez(file, allow_pickle=False, **{DOCUMENT: np.array(rest)}, **found)
     yield file.getvalue()
 
 
-def read(data: bytes, name: str) -> Iterator[Inspection]:
-    """The Inspection in an archive that `write` made.
+def from_members(arrays: dict[str, NDArray[Any]], name: str) -> Inspection:
+    """The Inspection in the members of an archive that `write` made.
 
     Raises:
-        DataError: it is no such archive, is damaged, or claims more than it holds.
+        DataError: they are not those of such an archive.
+    """
+    if DOCUMENT not in arrays or arrays[DOCUMENT].dtype.kind != "U":
+        raise DataError(f"{name} has no member `{DOCUMENT}`: it was not written by this program")
+    text = str(arrays.pop(DOCUMENT)).encode(errors="replace")
+    return put_together(parse(text, f"{name}, member `{DOCUMENT}`"), arrays, name)
+
+
+def members(data: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """Every array of an archive, none of them larger than its member.
+
+    Raises:
+        DataError: it is no archive of arrays, is damaged, or claims more than it holds.
     """
     try:
-        arrays = _members(data)
+        return _members(data)
     except DataError as error:
-        raise DataError(f"{name}: {error.message}") from None
+        raise DataError(f"{name}: {error.message}", error.hint) from None
     # zipfile and numpy raise a dozen kinds of error over damaged bytes, and a file is to blame for
     # every one of them.
     except Exception as error:
         raise DataError(f"{name} is not an NPZ archive that can be read: {error}") from None
-    if _DOCUMENT not in arrays or arrays[_DOCUMENT].dtype.kind != "U":
-        raise DataError(f"{name} has no member `{_DOCUMENT}`: it was not written by this program")
-    rest = parse(
-        str(arrays.pop(_DOCUMENT)).encode(errors="replace"), f"{name}, member `{_DOCUMENT}`"
-    )
-    for _, owner, kind in _owners(rest):
-        for field in declared(kind):
-            place = owner.get(field)
-            if isinstance(place, dict) and place.keys() == {"array"}:
-                if str(place["array"]) not in arrays:
-                    raise DataError(f"{name} has no member `{place['array']}`")
-                owner[field] = arrays[str(place["array"])]
-    yield from_document(rest, name)
 
 
-def _owners(rest: Any) -> Iterator[tuple[str, dict[str, Any], type]]:
-    """The parts of a document that hold arrays, with the prefix of their members' names."""
-    if not isinstance(rest, dict):
-        return
-    yield "", rest, Inspection
-    if isinstance(rest.get("mask"), dict):
-        yield "mask.", rest["mask"], Mask
-    layers = rest.get("layers")
-    for index, layer in enumerate(layers if isinstance(layers, list) else []):
-        if isinstance(layer, dict):
-            yield f"layers.{index}.", layer, Layer
+def single(data: bytes, name: str) -> NDArray[Any]:
+    """The array in the bytes of a `.npy` file.
+
+    Raises:
+        DataError: it is damaged, holds Python objects, or claims more than it holds.
+    """
+    try:
+        _check_header(BytesIO(data), "the array", len(data))
+        return np.asarray(np.lib.format.read_array(BytesIO(data), allow_pickle=False))
+    except DataError as error:
+        raise DataError(f"{name}: {error.message}", error.hint) from None
+    except Exception as error:  # as above
+        raise DataError(f"{name} is not an NPY file that can be read: {error}") from None
 
 
 def _members(data: bytes) -> dict[str, NDArray[Any]]:
-    """Every array of an archive, none of them larger than its member."""
     found = {}
     with zipfile.ZipFile(BytesIO(data)) as archive:
+        listed = archive.infolist()
         try:
-            claimed = sum(member.file_size for member in archive.infolist())
-            memory.require(claimed, "the archive")
+            memory.require(sum(member.file_size for member in listed), "the archive")
         except UsageError as error:
             raise DataError(error.message) from None
-        for member in archive.infolist():
+        if any(member.filename.endswith("/data.pkl") for member in listed):
+            raise DataError(
+                "this is a PyTorch file, a pickle: reading it could run any program",
+                "Save the arrays: `np.savez(file, *[a.numpy() for a in attentions])`.",
+            )
+        for member in listed:
+            if member.file_size > _LARGE and member.file_size > _THINNEST * member.compress_size:
+                raise DataError(
+                    f"`{member.filename}` would be {memory.readable(member.file_size)} from "
+                    f"{memory.readable(member.compress_size)}: numbers are not as thin as that"
+                )
             with archive.open(member) as file:
-                _check_header(file, member)
+                _check_header(file, f"`{member.filename}`", member.file_size)
             with archive.open(member) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
             found[member.filename.removesuffix(".npy")] = array
     return found
 
 
-def _check_header(file: IO[bytes], member: zipfile.ZipInfo) -> None:
+def _check_header(file: IO[bytes], what: str, size: int) -> None:
+    """Refuse a header whose array is larger than `size`, or would have to be unpickled."""
     major, _ = np.lib.format.read_magic(file)
     read_header = getattr(np.lib.format, f"read_array_header_{major}_0")
     shape, _, dtype = read_header(file)
-    if math.prod(shape) * dtype.itemsize > member.file_size:
-        raise DataError(f"`{member.filename}` claims more numbers than it holds: {shape}")
-
-
-def _rounded(array: NDArray[Any], precision: int | None) -> NDArray[Any]:
-    if precision is None or array.dtype.kind != "f":
-        return array
-    wide = array.astype(np.float64)  # float32 would overflow on the way
-    return np.asarray(wide.round(precision), dtype=array.dtype)
+    if dtype.hasobject:
+        raise DataError(
+            f"{what} holds Python objects, a pickle, which is never opened "
+            "(as numpy's allow_pickle=False)",
+            "Save each array by itself, and tokens as `np.array(tokens)` of strings.",
+        )
+    if math.prod(shape) * dtype.itemsize > size:
+        raise DataError(f"{what} claims more numbers than it holds: {shape}")

@@ -77,6 +77,11 @@ _TOKEN = {
         },
         "special": _BOOLEAN | {"description": "added by a tokenizer"},
         "word": {"type": ["integer", "null"], "description": "which word it is a piece of"},
+        "pieces": {
+            "type": "array",
+            "items": _STRING,
+            "description": "the tokens that were folded into this one; left out if there are none",
+        },
     },
 }
 

@@ -9,15 +9,15 @@ import csv
 import json
 import math
 import os
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.files.strict_json import parse
 from attn_cli.files.whole import read_whole
 from attn_cli.inspection import Vectors
+from attn_cli.strict_json import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,8 @@ def read_npy(data: bytes, name: str) -> Any:
         shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
         if math.prod(shape) * dtype.itemsize > len(data):
             raise DataError(f"{name} claims more numbers than it holds: {shape}")
+        if dtype.hasobject:
+            raise DataError(f"{name} holds Python objects, which are never opened")
         return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
     except DataError:
         raise
@@ -86,11 +88,13 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
             f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
         ) from None
     try:
-        lines = [line for line in csv.reader(text.splitlines(), strict=True) if any(line)]
+        reader = csv.reader(StringIO(text, newline=""), strict=True)
+        lines = [line for line in reader if any(line)]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
-    if lines and not any(map(_is_number, lines[0][1:] or lines[0])):
-        lines = lines[1:]  # a heading
+    # A heading: no numbers, or column numbers behind an empty corner, as pandas writes them.
+    if lines and not (lines[0][0] and any(map(_is_number, lines[0][1:] or lines[0]))):
+        lines = lines[1:]
     named = bool(lines) and not all(_is_number(line[0]) for line in lines)
     names = [line[0] for line in lines] if named else None
     return names, [line[named:] for line in lines]

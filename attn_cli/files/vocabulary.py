@@ -10,8 +10,8 @@ import os
 from typing import Any, BinaryIO
 
 from attn_cli.errors import DataError, UsageError
-from attn_cli.files.strict_json import parse
 from attn_cli.files.whole import read_whole
+from attn_cli.strict_json import parse
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 

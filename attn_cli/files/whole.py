@@ -23,11 +23,11 @@ def read_whole(source: str | os.PathLike[str] | BinaryIO) -> tuple[str, bytes]:
         DataError: it is missing, a directory, unreadable, or larger than half the memory.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return "standard input", _read_bounded(source, "standard input")
+        return "standard input", read_bounded(source, "standard input")
     name = f"`{os.fspath(source)}`"
     try:
         with open_to_read(source) as file:
-            return name, _read_bounded(file, name)
+            return name, read_bounded(file, name)
     except OSError as error:
         raise unreadable(name, error) from None
 
@@ -47,7 +47,12 @@ def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
         raise DataError(f"cannot read `{os.fspath(path)}`: {error}") from None
 
 
-def _read_bounded(file: BinaryIO, name: str) -> bytes:
+def read_bounded(file: BinaryIO, name: str) -> bytes:
+    """All the bytes of a stream.
+
+    Raises:
+        DataError: they are more than half of the memory.
+    """
     limit = memory.available() // 2
     pieces, size = [], 0
     while piece := file.read(1 << 22):

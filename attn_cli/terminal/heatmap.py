@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from attn_cli import shading
 from attn_cli.tables import MASKED, Table
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line, wrapped
-from attn_cli.terminal.styles import DIM, PLAIN, Screen, scale_step, step_color
+from attn_cli.terminal.styles import DIM, PLAIN, Screen, step_color
 from attn_cli.terminal.tables import shade
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats, Integers
+    from attn_cli.types import Integers
 
 _MOST_BLOCKS = 3  # more blocks than this side by side are pooled into fewer, larger cells
 _LABEL_WIDTH = 12
-_MASK = -1
 
 
 def draw(table: Table, screen: Screen) -> Iterator[Line]:
@@ -33,7 +32,7 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
     pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
     square = table.scale == "weight" or table.allowed is not None
     pool_rows = pool_columns if square else 1
-    steps = _pooled_steps(table, pool_rows, pool_columns)
+    steps = shading.steps(table, pool_rows, pool_columns)
     if pool_rows * pool_columns > 1:
         text = f"each cell is the largest of {pool_rows} × {pool_columns} numbers"
         yield from wrapped(text, screen)
@@ -50,28 +49,12 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
 
 def _indent(table: Table, screen: Screen) -> int:
     labels = max((cell_len(screen.clean(label)) for label in table.row_labels), default=0)
-    return len(str(len(table.row_labels))) + 1 + min(labels, _LABEL_WIDTH) + 1
+    return _position_width(table) + min(labels, _LABEL_WIDTH) + 1
 
 
-def _pooled_steps(table: Table, pool_rows: int, pool_columns: int) -> Integers:
-    """The colour step of every cell, -1 where masked; pooled by the largest absolute value."""
-    values: Floats = table.values
-    if table.allowed is not None:
-        values = np.where(table.allowed, values, np.nan)
-    n_rows, n_columns = (
-        -(-size // pool) for size, pool in zip(values.shape, (pool_rows, pool_columns), strict=True)
-    )
-    padded = np.full((n_rows * pool_rows, n_columns * pool_columns), np.nan)
-    padded[: values.shape[0], : values.shape[1]] = values
-    tiles = padded.reshape(n_rows, pool_rows, n_columns, pool_columns).swapaxes(1, 2)
-    tiles = tiles.reshape(n_rows, n_columns, -1)
-    size = np.where(np.isnan(tiles), -1, np.abs(tiles))
-    chosen = np.take_along_axis(tiles, size.argmax(axis=2)[..., None], axis=2)[..., 0]
-    steps = np.full(chosen.shape, _MASK)
-    for place, value in np.ndenumerate(chosen):
-        if not np.isnan(value):
-            steps[place] = scale_step(table, value)
-    return steps
+def _position_width(table: Table) -> int:
+    """Cells for the number of a row and the space after it; labels may be numbers already."""
+    return len(str(len(table.row_labels))) + 1 if table.numbered else 0
 
 
 def _ruler(columns: range, pool: int, indent: int) -> Line:
@@ -85,14 +68,14 @@ def _ruler(columns: range, pool: int, indent: int) -> Line:
 
 
 def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
-    position_width = len(str(len(table.row_labels)))
-    label_width = _indent(table, screen) - position_width - 2
+    position_width = _position_width(table)
+    label_width = _indent(table, screen) - position_width - 1
     halves = halves_rows(screen)
     rows = steps.tolist()
     for upper in range(0, len(rows), 2 if halves else 1):
         label = fit(screen.clean(table.row_labels[upper * pool]), label_width)
         line = [
-            Segment(f"{upper * pool:>{position_width}} ", DIM),
+            Segment(f"{upper * pool:>{position_width - 1}} " if position_width else "", DIM),
             Segment(screen.symbols(label) + " ", PLAIN),
         ]
         if halves:
@@ -111,8 +94,8 @@ def halves_rows(screen: Screen) -> bool:
 def _whole_blocks(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
     """One row a line: a shade, or a space on its colour."""
     for step in row:
-        color = None if step == _MASK else step_color(table.scale, step, screen.colors)
-        if step == _MASK:
+        color = None if step == shading.MASK else step_color(table.scale, step, screen.colors)
+        if step == shading.MASK:
             yield Segment(screen.symbols(MASKED), DIM)
         elif screen.colors == "none":
             size = step if table.scale == "weight" else min(abs(2 * step - 255), 255)
@@ -126,11 +109,13 @@ def _half_blocks(
 ) -> Iterator[Segment]:
     """Two rows in one line: the upper half of each character in front, the lower half behind."""
     for above, below in zip(upper, lower, strict=True):
-        if above == _MASK and below in (_MASK, None):
+        if above == shading.MASK and below in (shading.MASK, None):
             yield Segment(MASKED, DIM)
             continue
-        front = None if above == _MASK else step_color(table.scale, above, screen.colors)
-        back = None if below in (_MASK, None) else step_color(table.scale, below, screen.colors)
+        front, back = (
+            None if step in (shading.MASK, None) else step_color(table.scale, step, screen.colors)
+            for step in (above, below)
+        )
         if front is None:
             yield Segment(" " if back is None else "▄", Style.from_color(back))
         else:

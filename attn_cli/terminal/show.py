@@ -13,11 +13,12 @@ import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from attn_cli.tables import MASKED, PRECISION, SHOWN, Table, format_number, tables
+from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line, wrapped
+from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def lines(
     precision: int = PRECISION,
     style: ShowStyle = "auto",
     own_scale: bool = False,
+    strongest: bool = False,
 ) -> Iterator[Line]:
     """Everything asked for, as lines of Segments no wider than the screen.
 
@@ -47,6 +49,7 @@ def lines(
         style: `numbers` or `map` for every matrix; `auto` takes a map where the numbers would
             need many blocks of columns.
         own_scale: colour weights from 0 to the table's largest instead of from 0 to 1.
+        strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
     for table in tables(inspection, names):
@@ -54,6 +57,9 @@ def lines(
             table = replace(table, end=table.largest)
         yield []
         yield from table_lines(table, screen, precision, style)
+        if strongest and table.name == "weights":
+            yield []
+            yield from strongest_lines(table, screen, precision)
 
 
 def console_view(
@@ -78,34 +84,17 @@ def console_view(
 def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """The text, and in what it was looked at."""
     text = screen.clean(inspection.text)
-    quoted = fit(text, min(screen.width - 2, cell_len(text)))
-    yield [Segment(screen.symbols(f'"{quoted}"'), TITLE)]
-    source = inspection.source
-    n = len(inspection.query_tokens)
-    facts = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind], source.model]
-    if source.recipe:
-        facts.append(f"recipe {source.recipe}")
-    if source.seed is not None:
-        facts.append(f"seed {source.seed}")
-    facts += _choices(inspection)
-    yield from wrapped(" · ".join(map(screen.clean, facts)), screen)
+    if text:
+        title = f'"{fit(text, min(screen.width - 2, cell_len(text)))}"'
+    else:  # tensors without a text go by where they came from
+        title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
+    yield [Segment(screen.symbols(title), TITLE)]
+    yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+    if inspection.source.settings.keys() & {"aggregate", "weigh"}:
+        from attn_cli.aggregation import notes
 
-
-def _choices(inspection: Inspection) -> Iterator[str]:
-    """What is not as in the plainest attention: heads, mask, positions, scores."""
-    sizes, settings = inspection.dimensions, inspection.source.settings
-    n_head, n_kv_head = sizes.get("n_head", 1), sizes.get("n_kv_head")
-    if n_head > 1:
-        shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
-        yield f"{n_head} heads{shared}"
-    if inspection.mask.name not in ("none", inspection.kind):
-        yield f"mask {inspection.mask.name}"
-    for name, plain in (("positions", "none"), ("score", "scaled"), ("dropout", 0)):
-        if settings.get(name, plain) != plain:
-            yield f"{name} {settings[name]}"
-
-
-_KINDS = {"self": "self-attention", "causal": "causal self-attention", "cross": "cross-attention"}
+        for note in notes(inspection):
+            yield from wrapped(note, screen)
 
 
 def table_lines(
@@ -115,7 +104,7 @@ def table_lines(
     plan = numbers.layout(table, screen, precision)
     crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
     as_map = table.scale != "none" and (style == "map" or crowded)
-    yield from _title(table, screen)
+    yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
@@ -128,7 +117,8 @@ def table_lines(
     yield from _legend(table, screen, precision, as_map)
 
 
-def _title(table: Table, screen: Screen) -> Iterator[Line]:
+def title(table: Table, screen: Screen) -> Iterator[Line]:
+    """The name of a table, its shape and where it is from."""
     name = Segment(screen.symbols(f"{table.name}  {table.shape}"), TITLE)
     where = Segment(f"  {table.where}" if table.where else "", DIM)
     if name.cell_length + where.cell_length <= screen.width:
@@ -158,10 +148,15 @@ def _legend(table: Table, screen: Screen, precision: int, as_map: bool) -> Itera
         if blind:
             rows = ", ".join(map(str, blind[:5])) + (", …" if len(blind) > 5 else "")
             note += f"; row{'s' * (len(blind) > 1)} {rows} may look at nothing: all weights are 0"
+    yield scale_bar(table.scale, low, high, screen)
+    yield from wrapped(note, screen)
+
+
+def scale_bar(scale: Scale, low: str, high: str, screen: Screen) -> Line:
+    """The colours or shades of a scale between the numbers at its ends."""
     width = max(min(_LEGEND_WIDTH, screen.width - len(low) - len(high) - 2), 1)
     steps = [(2 * i + 1) * 128 // width for i in range(width)]
-    bar = [Segment(" ", cell_style(table.scale, step, screen.colors)) for step in steps]
-    if plain:
+    bar = [Segment(" ", cell_style(scale, step, screen.colors)) for step in steps]
+    if screen.colors == "none":
         bar = [Segment(screen.symbols(SHADES))]
-    yield [Segment(f"{low} "), *bar, Segment(f" {high}")]
-    yield from wrapped(note, screen)
+    return [Segment(f"{low} "), *bar, Segment(f" {high}")]

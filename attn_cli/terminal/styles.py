@@ -39,8 +39,18 @@ _ANSI_BRIGHT = frozenset((2, 3, 6, 7, 10, 11, 14, 15))
 SHADES = " ░▒▓█"
 _ASCII = str.maketrans(
     {"×": "x", "·": ".", "–": "-", "─": "-", "…": "~", "∅": "0", "␣": "_"}
+    | {"÷": "/", "−": "-", "≈": "~", "√": "sqrt ", "Σ": "sum of", "∞": "inf", "→": "->"}
     | dict(zip("░▒▓█", ".:*#", strict=True))
 )
+
+
+# Which side a number is on, in equations: blue and orange, told apart in every common form of
+# colour blindness, and dark and light enough to be read on black as on white.
+_SIDES: dict[str, dict[str, int | tuple[int, int, int]]] = {
+    "16": {"query": 6, "key": 3},
+    "256": {"query": 67, "key": 130},
+    "truecolor": {"query": (47, 120, 176), "key": (176, 101, 26)},
+}
 
 
 @dataclass(frozen=True)
@@ -93,3 +103,14 @@ def cell_style(scale: Scale, step: int, colors: ColorDepth) -> Style:
         return Style.from_color(Color.from_ansi(0 if bright else 15), color)
     bright = palette.is_bright(color.get_truecolor())
     return Style.from_color(BLACK if bright else WHITE, color)
+
+
+@cache
+def side_style(side: str, colors: ColorDepth) -> Style:
+    """What marks a number as the `query`'s or the `key`'s."""
+    if colors == "none":
+        return PLAIN
+    code = _SIDES[colors][side]
+    return Style.from_color(
+        Color.from_ansi(code) if isinstance(code, int) else Color.from_rgb(*code)
+    )

@@ -78,7 +78,7 @@ def draw(table: Table, plan: Layout, screen: Screen, precision: int = PRECISION)
 
 def _step(table: Table, row: int, column: int) -> int | None:
     """The colour step of a cell; None where it has no colour."""
-    if table.scale == "none" or table.is_masked(row, column):
+    if table.scale == "none" or column in table.bare or table.is_masked(row, column):
         return None
     return scale_step(table, table.values[row, column].item())
 

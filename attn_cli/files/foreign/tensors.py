@@ -1,0 +1,131 @@
+"""Tensors: the named arrays and words in anybody's file, whatever the container.
+
+What an array means is not known here. Pickles are never opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from attn_cli.errors import DataError
+from attn_cli.files import safetensors
+from attn_cli.files.document import Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DEEPEST = 16  # levels of objects and arrays
+_NUMBERS = {"dtype": np.dtype(np.float64), "infinite": True}
+_BOOLEANS = {"dtype": np.dtype(bool), "infinite": False}
+
+
+class Tensors(NamedTuple):
+    """What a file holds, by name; `""` names the only array of a file without names."""
+
+    arrays: dict[str, NDArray[Any]]  # real numbers and booleans
+    words: dict[str, Any]  # a string, or strings in lists
+    dtypes: dict[str, str]  # the precision of an array where its own dtype does not tell
+
+
+def from_arrays(found: Mapping[str, NDArray[Any]], name: str) -> Tensors:
+    """The members of an NPZ archive, or the one array of an NPY file.
+
+    Raises:
+        DataError: an array is of a type that is neither numbers nor words.
+    """
+    tensors = Tensors({}, {}, {})
+    for key, array in found.items():
+        if array.dtype.kind == "U":
+            tensors.words[key] = array.tolist()
+        elif array.dtype.kind == "S":
+            tensors.words[key] = np.char.decode(array, "utf-8", "replace").tolist()
+        elif array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
+            # numpy writes a bfloat16 array of JAX's as two bytes without a type.
+            tensors.arrays[key] = safetensors.widen_bfloat16(array.view("<u2"))
+            tensors.dtypes[key] = "bfloat16"
+        elif array.dtype.kind in "fiub":
+            tensors.arrays[key] = array
+        else:
+            what = f"`{key}`" if key else "the array"
+            raise DataError(f"{name}: {what} holds {array.dtype}, which are no real numbers")
+    return tensors
+
+
+def from_safetensors(contents: safetensors.Contents) -> Tensors:
+    """The tensors of a file, and its metadata: a text, or a JSON array of words."""
+    words: dict[str, Any] = {}
+    for key, value in contents.metadata.items():
+        words[key] = value
+        if value.lstrip().startswith("["):
+            try:
+                parsed = json.loads(value)
+            except (ValueError, RecursionError):
+                continue  # a text that begins with a bracket
+            if _is_words(parsed):
+                words[key] = parsed
+    return Tensors(contents.arrays, words, dict.fromkeys(contents.widened, "bfloat16"))
+
+
+def from_json(value: Any, name: str) -> Tensors:
+    """The arrays in a parsed JSON document: nested arrays of numbers, or an object of them.
+
+    Objects within objects, and objects in arrays, lengthen the names: `layers.0.weights`. A `null`
+    among numbers is minus infinity, as in what attn writes: a masked logit.
+
+    Raises:
+        DataError: an array is ragged or holds what is no number; the message names the place.
+    """
+    tensors = Tensors({}, {}, {})
+    reader = Reader(name)
+    for key, item in _leaves(value, "", name, 0):
+        leaf = _first_leaf(item)
+        if isinstance(leaf, str) and _is_words(item):
+            tensors.words[key] = item
+        elif isinstance(item, list) or type(item) in (int, float, bool):
+            place = key or "the array"
+            declared = _BOOLEANS if isinstance(leaf, bool) else _NUMBERS
+            depth = _depth(item)
+            if depth > _DEEPEST:
+                raise DataError(f"{name}: `{place}` is nested deeper than {_DEEPEST} levels")
+            array = reader.array(item if depth else [item], place, max(depth, 1), declared)
+            tensors.arrays[key] = array if depth else array[0]
+            tensors.dtypes[key] = "float32"
+    return tensors
+
+
+def _leaves(value: Any, name: str, file: str, level: int) -> Iterator[tuple[str, Any]]:
+    if level > _DEEPEST:
+        raise DataError(f"{file} is nested deeper than {_DEEPEST} levels")
+    if isinstance(value, dict):
+        items: Any = value.items()
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        items = enumerate(value)
+    else:
+        yield name, value
+        return
+    for key, item in items:
+        yield from _leaves(item, f"{name}.{key}" if name else str(key), file, level + 1)
+
+
+def _first_leaf(value: Any) -> Any:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list):
+        depth += 1
+        value = value[0] if value else None
+    return depth
+
+
+def _is_words(value: Any, level: int = 0) -> bool:
+    if isinstance(value, list) and level < _DEEPEST:
+        return all(_is_words(item, level + 1) for item in value)
+    return isinstance(value, str)

@@ -1,0 +1,93 @@
+"""Overview: all heads of an Inspection at once: its tokens, a tile a head, and where to look first.
+
+For what has too many heads to show a table of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attn_cli.folding import sink_mass
+from attn_cli.profile import BROAD, MIXED, Finding, profile, worth_a_look
+from attn_cli.tables import tables
+from attn_cli.terminal.heads import OVERVIEW, grid_lines
+from attn_cli.terminal.listing import draw
+from attn_cli.terminal.render import Line, wrapped
+from attn_cli.terminal.show import heading, table_lines
+from attn_cli.terminal.styles import Screen
+
+if TYPE_CHECKING:
+    from attn_cli.inspection import Inspection
+
+_LISTED, _PRECISION = 8, 2
+
+
+def lines(inspection: Inspection, screen: Screen, command: str = "") -> Iterator[Line]:
+    """Tokens, the grid of all heads, the sink, and the heads most worth a look.
+
+    Args:
+        command: the command line that gave this, to which the numbers of a head can be added.
+    """
+    yield from heading(inspection, screen)
+    for table in tables(inspection, ("tokens",)):
+        yield []
+        yield from table_lines(table, screen)
+    measured = profile(inspection)
+    yield []
+    yield from grid_lines(measured, OVERVIEW, screen, precision=_PRECISION, heading=False)
+    for remark in (*_groups(inspection), *_sink(inspection)):
+        yield from wrapped(remark, screen)
+    yield []
+    rows = [_row(found) for found in worth_a_look(measured, _LISTED)]
+    yield from draw(
+        "worth a look", ("mostly looks at", "share", "by chance", "see it with"), rows, screen
+    )
+    if command:
+        yield from wrapped(f"added to: {screen.clean(command)}", screen)
+
+
+def _row(found: Finding) -> tuple[str, str, str, str]:
+    share, chance = (f"{number:.{_PRECISION}f}" for number in (found.value, found.chance))
+    plain = found.pattern in (BROAD, MIXED)
+    does = _UNNAMED[found.pattern] if plain else _WORDS[found.pattern]
+    numbers = ("", "") if plain else (share, chance)
+    return (does, *numbers, f"--layer {found.head.layer} --head {found.head.head}")
+
+
+_WORDS = {
+    "self": "itself",
+    "previous": "the token before",
+    "next": "the token after",
+    "first": "the first token",
+    "special": "special tokens",
+    "duplicate": "the same token, earlier",
+    "induction": "what came after it, earlier",
+    "punctuation": "punctuation",
+}
+_UNNAMED = {BROAD: "everything alike", MIXED: "no one thing"}
+
+
+def _groups(inspection: Inspection) -> Iterator[str]:
+    """Which query heads share a key/value head."""
+    n_head = inspection.dimensions["n_head"]
+    n_kv_head = inspection.n_kv_head or n_head
+    if n_kv_head < n_head:
+        group = n_head // n_kv_head
+        shared = ", ".join(f"{first}–{first + group - 1}" for first in range(0, n_head, group))
+        yield f"heads that share keys and values: {shared}"
+
+
+def _sink(inspection: Inspection) -> Iterator[str]:
+    """What attention rests on: how much of it, and in which head most."""
+    if len(inspection.query_tokens) < 2:
+        return
+    name, mass = sink_mass(inspection)
+    layer, head = (int(place) for place in np.unravel_index(mass.argmax(), mass.shape))
+    yield (
+        f"sink: {name} holds {mass.mean():.0%} of all attention, most in layer "
+        f"{inspection.layers[layer].index}, head {head}: {mass[layer, head]:.0%}; "
+        "`--fold-special` folds it"
+    )
