@@ -114,13 +114,13 @@ class Drawn(NamedTuple):
     value: Floats  # (n_kv_head, n_key, d_value)
 
 
-def drawer(given: Text) -> Callable[[Attempt], Drawn | None]:
+def drawer(given: Text, keep: int = 256) -> Callable[[Attempt], Drawn | None]:
     """What draws embedding and weights of an attempt; None where it could not even be run.
 
-    Most mistakes leave one of the two as it is, so each is kept for the next attempt.
+    Most mistakes leave one of the two as it is, so as many as `keep` of each are remembered.
     """
-    embedded = lru_cache(maxsize=64)(partial(_embedded, given))
-    weighted = lru_cache(maxsize=256)(_weighted)
+    embedded = lru_cache(maxsize=keep)(partial(_embedded, given))
+    weighted = lru_cache(maxsize=keep)(_weighted)
 
     def drawn(attempt: Attempt) -> Drawn | None:
         made = fitted(attempt.recipe, given.vectors, None)
@@ -148,7 +148,7 @@ def drawer(given: Text) -> Callable[[Attempt], Drawn | None]:
             )
         return Drawn(queries, keys, weights, query, key, value)
 
-    return lru_cache(maxsize=64)(drawn)
+    return lru_cache(maxsize=keep)(drawn)
 
 
 # What of a recipe is of no concern to the embedding, all set to one value.
