@@ -101,7 +101,7 @@ def narrowed(command: Callable[..., int], arguments: Sequence[str]) -> Callable[
     typer takes a sixth of a millisecond for every option that it is told of. Where help is asked
     for, or something is no option of this command (a typo, short ones in one word), all stay.
     """
-    parameters = inspect.signature(command).parameters.values()
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
     names = {parameter.name: _option_names(parameter) for parameter in parameters}
     given = {word.partition("=")[0] for word in arguments if word.startswith("-")} - {"-", "--"}
     if not given <= set().union(*names.values()):
