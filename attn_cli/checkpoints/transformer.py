@@ -8,7 +8,7 @@ Dimensions: as in `architecture`; n tokens that are queries, m that are keys: n 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -245,7 +245,13 @@ class Run:
             found["context"] = self._edit(index, found["context"])
         output = parts.output(found["context"])
         found |= {"query": query, "key": key, "value": value}
-        return _layer(index, plan.scale, found, keep), output
+        if plan.rotary is not None and "rotation" in keep:
+            frequencies = plan.rotary.frequencies(self.n_key)
+            found["rotation"] = rotary_angles(np.arange(self.n_key), frequencies)
+        if "w_output" in keep:
+            found["w_output"] = self._model.output_projection(index)
+        layer = _layer(index, plan.scale, found, keep)
+        return replace(layer, softcap=self._arch.softcap), output
 
     def _attend_encoded(
         self, index: int, parts: Parts, inner: Floats, encoded: Floats, keep: Collection[str]

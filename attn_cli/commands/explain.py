@@ -8,6 +8,7 @@ import typer
 
 from attn_cli.commands import inputs
 from attn_cli.commands import recipe as tutorial
+from attn_cli.commands.model import RealModel
 from attn_cli.commands.options import (
     OUTPUT,
     ColorOption,
@@ -37,10 +38,16 @@ attn explain "to be or not to be" --query be@1 --key be@5 --positions rope
 attn explain "Life is short, eat dessert first" --query 1 --steps score,logit,softmax
 
 attn inspect "Life is short, eat dessert first" --json | attn explain - --query is --key is
+
+attn explain "The cat sat." --model sample_inputs/tiny-llama --layer 1 --query -1 --steps score
 """
 
 _WHICH = "Which weight"
 _SUFFIXES = (".json", ".md", ".txt")
+
+
+# Of a model's layer: what a weight and its context are computed from.
+ON_THE_WAY = ("query", "key", "value", "rotation", "scores", "logits", "lse", "context")
 
 
 class Which(Group):
@@ -122,6 +129,7 @@ def explain(
     words: Words,
     sources: tutorial.Sources,
     choices: tutorial.Choices,
+    real: RealModel,
     paper: Paper,
     text: Annotated[
         str | None,
@@ -143,7 +151,12 @@ def explain(
         raise UsageError(
             f"no format is known for `{paper.out}`", f"Use one of: {', '.join(_SUFFIXES)}."
         )
-    found = _inspection(text, recipe, words, sources, choices)
+    real.require_model()
+    if real.model is None:
+        found = _inspection(text, recipe, words, sources, choices)
+    else:
+        tutorial.require_none(recipe, words, sources, choices)
+        found = _of_model(real, text, sources.file, which)
     _deliver(_explained(found, which), paper)
     return 0
 
@@ -165,6 +178,22 @@ def _explained(found: "Inspection", which: Which) -> "Explanation":
     query = token_place(found.query_tokens, which.query, "--query")
     key = None if which.key is None else token_place(found.key_tokens, which.key, "--key")
     return arithmetic.explain(found, query, key, layer=which.layer, head=which.head, steps=steps)
+
+
+def _of_model(real: RealModel, text: str | None, file: str | None, which: Which) -> "Inspection":
+    """The one layer that is explained, with every array on the way.
+
+    Raises:
+        UsageError: a decoder's text is given: the three Inspections that come of it are explained
+            from their JSON.
+    """
+    if real.decoder is not None:
+        raise UsageError(
+            "--decoder gives three kinds of attention, and one is explained at a time",
+            "Write them with `attn inspect --json --show all`, and explain a line of that.",
+        )
+    layer = "0" if which.layer is None else str(which.layer)
+    return next(real.inspections(text, file, lines=False, layers=layer, keep=ON_THE_WAY))
 
 
 def _inspection(
