@@ -30,6 +30,8 @@ attn inspect "Life is short, eat dessert first" --compare-with linear
 
 attn inspect "The cat sat on the mat" --model sample_inputs/tiny-llama --layer 1 --head 0-1
 
+attn inspect "The cat sat on the mat" --model sample_inputs/tiny-llama --ablate 1.0,2.3
+
 attn inspect --recipe book --mask causal --init linear --seed 789
 
 echo "to be or not to be" | attn inspect - --json
@@ -83,6 +85,9 @@ def inspect(
     else:
         tutorial.require_none(recipe, cutting, sources, choices)
         in_range("--generate", generate, 1, 100_000)
+        if real.ablate is not None:
+            output.ablated(real.ablations(text, sources.file, lines=lines))
+            return 0
         keep = set(output.names or ()) | ({"query", "key", "value"} if compare_with else set())
         found = real.inspections(
             text,

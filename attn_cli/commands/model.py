@@ -2,16 +2,20 @@
 
 import sys
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import Group, option
 from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.ablation import Ablation
+    from attn_cli.checkpoints.inspecting import Model, Text
     from attn_cli.inspection import Inspection
 
 MODEL = "Real model"
+
+AblateChoice = Literal["zero", "mean"]
 
 
 class RealModel(Group):
@@ -49,13 +53,28 @@ class RealModel(Group):
         bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
     ] = False
 
+    ablate: Annotated[
+        str | None,
+        option(
+            "--ablate",
+            panel=MODEL,
+            metavar="L.H",
+            help="Run again without these heads (3.5 or 2.0-3,3.5), and without their largest "
+            "weights one by one: what that does to the output.",
+        ),
+    ] = None
+    ablate_with: Annotated[
+        AblateChoice,
+        option("--ablate-with", panel=MODEL, help="What stands for a head: zeros or its mean."),
+    ] = "zero"
+
     def require_model(self) -> None:
         """Refuse what only a model can be given where there is none.
 
         Raises:
             UsageError: such an option is given without --model.
         """
-        for name in ("pair", "decoder", "truncate", "offline"):
+        for name in ("pair", "decoder", "truncate", "offline", "ablate"):
             if self.model is None and getattr(self, name):
                 raise UsageError(f"--{name} is for real models", "Name one with `--model`.")
 
@@ -77,15 +96,12 @@ class RealModel(Group):
             keep: arrays to hold beside the weights.
             generate: go on with the text for so many tokens, an Inspection each.
         """
-        from attn_cli.checkpoints.inspecting import Asked, Model, Text
-        from attn_cli.checkpoints.locate import open_checkpoint
+        from attn_cli.checkpoints.inspecting import Asked
 
-        assert self.model is not None
-        bar = sys.stderr is not None and sys.stderr.isatty()
-        model = Model(open_checkpoint(self.model, offline=self.offline, progress=bar))
+        model = self._opened()
         asked = Asked(layers=layers, heads=heads, keep=keep)
         for place, one in inputs.texts(text, file, by_lines=lines):
-            given = Text(one, self.pair, self.decoder, self.truncate)
+            given = self._given(one)
             with inputs.placed(place):
                 if generate is not None:
                     yield from model.generate(given, generate, asked)
@@ -94,6 +110,31 @@ class RealModel(Group):
             if self.truncate:
                 _say_cut(found[0], one)
             yield from found
+
+    def ablations(
+        self, text: str | None, file: str | None, *, lines: bool
+    ) -> "Iterator[tuple[Inspection, Ablation, str]]":
+        """Every text with what the ablation of its heads did, and its likeliest next token."""
+        model = self._opened()
+        assert self.ablate is not None
+        for place, one in inputs.texts(text, file, by_lines=lines):
+            with inputs.placed(place):
+                found, ablation = model.ablate(self._given(one), self.ablate, self.ablate_with)
+                likeliest = ablation.likeliest
+                yield found, ablation, "" if likeliest is None else model.token(likeliest)
+
+    def _opened(self) -> "Model":
+        from attn_cli.checkpoints.inspecting import Model
+        from attn_cli.checkpoints.locate import open_checkpoint
+
+        assert self.model is not None
+        bar = sys.stderr is not None and sys.stderr.isatty()
+        return Model(open_checkpoint(self.model, offline=self.offline, progress=bar))
+
+    def _given(self, text: str) -> "Text":
+        from attn_cli.checkpoints.inspecting import Text
+
+        return Text(text, self.pair, self.decoder, self.truncate)
 
 
 def _say_cut(inspection: "Inspection", text: str) -> None:

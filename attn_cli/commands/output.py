@@ -22,6 +22,7 @@ from attn_cli.commands.streams import encoding_has, output_encoding, write_bytes
 from attn_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.ablation import Ablation
     from attn_cli.inspection import Inspection
     from attn_cli.terminal.styles import ColorDepth, Screen
 
@@ -170,6 +171,27 @@ class Output(Group):
         if not names:
             raise UsageError("--show names nothing that is compared", f"Use: {', '.join(known)}.")
         return names
+
+    def ablated(self, found: "Iterable[tuple[Inspection, Ablation, str]]") -> None:
+        """Print what the ablation of heads did, as a table or as JSON Lines."""
+        if self.out is not None or self.format not in (None, "table", "json", "jsonl"):
+            raise UsageError(
+                "an ablation is printed as a table or as JSON", "Redirect what `--json` prints."
+            )
+        for index, (inspection, ablation, likeliest) in enumerate(found):
+            if self.json or self.format in ("json", "jsonl"):
+                from attn_cli.files.ablation import write
+
+                write_bytes(write(inspection, ablation, likeliest, self.precision))
+                continue
+            from attn_cli.tables import PRECISION
+            from attn_cli.terminal import ablation as view
+            from attn_cli.terminal.render import render
+
+            on = screen(self.color)
+            precision = PRECISION if self.precision is None else self.precision
+            drawn = view.lines(inspection, ablation, likeliest, on, precision=precision)
+            write_text(("\n" if index else "") + render(drawn, on.colors))
 
     def _name(self, many: bool) -> str:
         """The format, a key of `attn_cli.files.FORMATS` or `table`."""
