@@ -78,8 +78,8 @@ def approximate(inspection: Inspection, layer: Layer, way: str) -> Approximation
         found = low_rank(query, key, value, generator.randn(rank, n_key), scale)
     if layer.dropout is None:
         return found
-    context: Floats = (found.weights * layer.dropout) @ value
-    return found._replace(context=context)
+    dropped: Floats = found.weights * layer.dropout
+    return found._replace(context=dropped @ value)
 
 
 def _sparse(inspection: Inspection, layer: Layer, way: str) -> Approximation:

@@ -1,6 +1,7 @@
 """The tutorial room: the article's printed numbers, every option, and what is refused.
 
-`published.json` holds ten tensors as the article prints them, with four decimals.
+`published.json` holds the tensors in print, with four decimals; the article's first ten are looked
+up here by hand, and all of them in `test_replay`.
 """
 
 from __future__ import annotations
@@ -52,17 +53,12 @@ def traced_peak(function: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", OURS)
 def test_the_published_numbers(run: Inspection, name: str) -> None:
     expected = np.array(PUBLISHED[name])
     found = np.asarray(OURS[name](run))
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < CLOSE
-
-
-def test_all_ten_are_compared() -> None:
-    assert len(PUBLISHED) == 10
-    assert OURS.keys() == PUBLISHED.keys()
 
 
 def test_the_words_and_their_places(run: Inspection) -> None:
