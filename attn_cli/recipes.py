@@ -6,10 +6,9 @@ A recipe is a value; `tutorial` carries it out. It draws and computes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 Init = Literal["rand", "randn", "linear", "none"]
 Positions = Literal["none", "learned", "sinusoidal", "rope", "alibi"]
@@ -110,9 +109,7 @@ def recipe(name: str | Recipe = "article", **choices: Any) -> Recipe:
     known = [item.name for item in fields(Recipe)]
     for choice in choices:
         if choice not in known:
-            close = get_close_matches(choice, known, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else ""
-            raise UsageError(f"a recipe has no choice `{choice}`", hint)
+            raise UsageError(f"a recipe has no choice `{choice}`", did_you_mean(choice, known))
     made = replace(name, **{k: v for k, v in choices.items() if v is not None})
     _check(made)
     return made
@@ -155,13 +152,9 @@ def _check_heads(made: Recipe) -> None:
 def _check_positions(made: Recipe) -> None:
     name, colon, base = made.positions.partition(":")
     if name not in get_args(Positions) or (colon and name != "rope"):
-        close = get_close_matches(name, get_args(Positions), n=1)
-        raise UsageError(
-            f"there are no positions `{made.positions}`",
-            f"Did you mean `{close[0]}`?"
-            if close
-            else f"Use: {', '.join(get_args(Positions))}, rope:BASE.",
-        )
+        known = get_args(Positions)
+        hint = did_you_mean(name, known, f"Use: {', '.join(known)}, rope:BASE.")
+        raise UsageError(f"there are no positions `{made.positions}`", hint)
     if name == "rope":
         try:
             number = float(base) if colon else ROPE_BASE

@@ -144,7 +144,7 @@ def test_plus_is_any_and_ampersand_is_all(sum_of_products: list[list[str]]) -> N
     ("written", "message", "hint"),
     [
         ("casual", "there is no mask `casual`", "Did you mean `causal`?"),
-        ("widow:3", "there is no mask `widow:3`", "Did you mean `window:W`?"),
+        ("widow:3", "there is no mask `widow:3`", "Did you mean `window`?"),
         ("zzz", "there is no mask `zzz`", "bigbird:W,G,R[,SEED]"),
         ("", "there is no mask ``", "Use: none, causal"),
         ("causal+", "there is no mask ``", "Use: none"),
