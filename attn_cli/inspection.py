@@ -11,12 +11,13 @@ heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
@@ -38,22 +39,6 @@ def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.f
     """Declare an array field: its axes by name, what it holds, and whether -∞ may stand in it."""
     metadata = {"axes": tuple(axes.split()), "meaning": meaning, "infinite": infinite}
     return field(default=None, metadata=metadata | {"dtype": np.dtype(dtype)})
-
-
-class Frozen:
-    """A dataclass whose fields are set once, when it is made.
-
-    What `frozen=True` promises, without the code that it generates for every class at every start:
-    a third of what importing this module costs.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__:
-            raise FrozenInstanceError(f"cannot assign to field {name!r}")
-        object.__setattr__(self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
 class Token(NamedTuple):

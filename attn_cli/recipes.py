@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from attn_cli.errors import UsageError, did_you_mean
+from attn_cli.frozen import Frozen
 
 Init = Literal["rand", "randn", "linear", "none"]
 Positions = Literal["none", "learned", "sinusoidal", "rope", "alibi"]
@@ -20,8 +21,8 @@ LARGEST = 2**31 - 1
 ROPE_BASE = 10_000.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+@dataclass(kw_only=True, repr=False)
+class Recipe(Frozen):
     """How a sentence becomes attention; the defaults are the article's.
 
     S. Raschka, "Understanding and Coding Self-Attention, Multi-Head Attention, Cross-Attention,
@@ -53,6 +54,12 @@ class Recipe:
     order: str = "qkv"  # in which the weights are drawn
     reseed: bool = True  # the generator is seeded again between embedding and weights
     sort: bool = True  # words are numbered in alphabetical order, else as they come
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     @property
     def n_kv_head(self) -> int:

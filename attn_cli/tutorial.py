@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -376,7 +376,7 @@ def _kind(allowed: Booleans | None) -> Kind:
 
 
 def _source(made: Recipe, split: Split, lowercase: bool) -> Source:
-    settings: dict[str, Any] = {k: v for k, v in asdict(made).items() if v is not None}
+    settings: dict[str, Any] = {k: v for k, v in vars(made).items() if v is not None}
     del settings["name"], settings["seed"]
     return Source(
         recipe=made.name,

@@ -1,6 +1,7 @@
-"""The tutorial's options, shared by every command that runs it, and the Inspections they give."""
+"""The tutorial's options, shared by every command that runs it, and the Inspections they give.
 
-from __future__ import annotations
+Its annotations are values, not strings, which typer would compile at every start.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -227,7 +228,7 @@ def inspections(
     choices: Choices,
     *,
     lines: bool = False,
-) -> Iterator[Inspection]:
+) -> "Iterator[Inspection]":
     """The Inspection of every text that the options name, each made when it is asked for."""
     from attn_cli.tutorial import inspect
 
