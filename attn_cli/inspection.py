@@ -11,12 +11,13 @@ heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
@@ -43,35 +44,6 @@ def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.f
     """Declare an array field: its axes by name, what it holds, and whether -∞ may stand in it."""
     metadata = {"axes": tuple(axes.split()), "meaning": meaning, "infinite": infinite}
     return field(default=None, metadata=metadata | {"dtype": np.dtype(dtype)})
-
-
-class Frozen:
-    """A dataclass whose fields are set once, when it is made.
-
-    What `frozen=True` promises, and an `__init__` that takes the fields by name, without the code
-    that would be generated for every class at every start: half of what this module costs.
-    """
-
-    def __init__(self, **values: Any) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            value = values.pop(item.name, MISSING)
-            if value is MISSING:
-                value = item.default if item.default is not MISSING else item.default_factory()  # type: ignore[operator]
-            self.__dict__[item.name] = value
-        if values:
-            raise TypeError(f"{type(self).__name__} has no field {next(iter(values))!r}")
-        self.__post_init__()
-
-    def __post_init__(self) -> None:
-        """Check what was given."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__:
-            raise FrozenInstanceError(f"cannot assign to field {name!r}")
-        object.__setattr__(self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
 class Token(NamedTuple):

@@ -9,12 +9,11 @@ them allows, by `&` what all of them allow, and `&` binds tighter: `causal&local
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 from attn_cli.recipes import NO_MASK
 from attn_cli.torch_random import Generator
 
@@ -138,12 +137,9 @@ def allowed(specification: str, n: int) -> Booleans | None:
 def _one(part: str, n: int) -> Booleans:
     name, _, given = part.partition(":")
     if name not in PATTERNS:
-        close = get_close_matches(name, PATTERNS, n=1)
         known = ", ".join(pattern.usage for pattern in PATTERNS.values())
-        raise UsageError(
-            f"there is no mask `{part}`",
-            f"Did you mean `{PATTERNS[close[0]].usage}`?" if close else f"Use: {known}.",
-        )
+        hint = did_you_mean(name, PATTERNS, f"Use: {known}.")
+        raise UsageError(f"there is no mask `{part}`", hint)
     pattern = PATTERNS[name]
     numbers = _numbers(given, part, pattern, n)
     place = np.arange(n)

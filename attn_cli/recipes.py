@@ -3,10 +3,9 @@
 A recipe is a value; `tutorial` carries it out. It draws and computes nothing.
 """
 
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, get_args
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 Init = Literal["rand", "randn", "linear", "none"]
 Positions = Literal["none", "learned", "sinusoidal", "rope", "alibi"]
@@ -51,6 +50,12 @@ class Recipe(NamedTuple):
     order: str = "qkv"  # in which the weights are drawn
     reseed: bool = True  # the generator is seeded again between embedding and weights
     sort: bool = True  # words are numbered in alphabetical order, else as they come
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     @property
     def n_kv_head(self) -> int:
@@ -108,8 +113,7 @@ def recipe(name: "str | Recipe" = "article", **choices: Any) -> Recipe:
         name = RECIPES[name]
     for choice in choices:
         if choice not in Recipe._fields:
-            close = get_close_matches(choice, Recipe._fields, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else ""
+            hint = did_you_mean(choice, Recipe._fields)
             raise UsageError(f"a recipe has no choice `{choice}`", hint)
     made = name._replace(**{k: v for k, v in choices.items() if v is not None})
     _check(made)
@@ -153,13 +157,9 @@ def _check_heads(made: Recipe) -> None:
 def _check_positions(made: Recipe) -> None:
     name, colon, base = made.positions.partition(":")
     if name not in get_args(Positions) or (colon and name != "rope"):
-        close = get_close_matches(name, get_args(Positions), n=1)
-        raise UsageError(
-            f"there are no positions `{made.positions}`",
-            f"Did you mean `{close[0]}`?"
-            if close
-            else f"Use: {', '.join(get_args(Positions))}, rope:BASE.",
-        )
+        known = get_args(Positions)
+        hint = did_you_mean(name, known, f"Use: {', '.join(known)}, rope:BASE.")
+        raise UsageError(f"there are no positions `{made.positions}`", hint)
     if name == "rope":
         try:
             number = float(base) if colon else ROPE_BASE

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from attn_cli.types import Booleans, Floats
 
 
+_TOKEN_BYTES = 200  # what Python takes for a Token
+
+
 def inspect(
     text: str | None,
     source: str | Recipe = "article",
@@ -172,6 +175,7 @@ def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
         + (made.heads * made.d_v) ** 2 * made.out_proj * 3  # drawing takes two more
         + n_key * made.d_k * 2 * (made.rope_base is not None)
     )
+    n_bytes += _TOKEN_BYTES * (made.cross_rand or 0)
     others = "" if n_key == n_query else f" to {n_key}"
     memory.require(
         n_bytes,

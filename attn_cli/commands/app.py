@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from typer.core import TyperGroup
 from attn_cli.commands import outcome
 from attn_cli.commands.options import narrowed
 from attn_cli.commands.streams import held
-from attn_cli.errors import ExitCode, UsageError
+from attn_cli.errors import ExitCode, UsageError, did_you_mean
 
 COMMANDS = (
     "inspect",
@@ -51,8 +50,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             if ctx.resilient_parsing:
                 return None
-            close = get_close_matches(cmd_name, COMMANDS, n=1)
-            hint = f"Did you mean `attn {close[0]}`?" if close else "Try `attn --help`."
+            hint = did_you_mean(cmd_name, COMMANDS, "Try `attn --help`.", prefix="attn ")
             raise UsageError(f"there is no command `{cmd_name}`", hint)
         return build(cmd_name)
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +18,7 @@ from attn_cli.commands.options import (
     option,
 )
 from attn_cli.commands.streams import encoding_has, output_encoding, write_bytes, write_text
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.ablation import Ablation
@@ -107,9 +106,8 @@ class Output(Group):
         names = [name.strip() for part in self.show for name in part.split(",") if name.strip()]
         for name in names:
             if name not in SHOWABLE and name != "all":
-                close = get_close_matches(name, SHOWABLE, n=1)
-                known = f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(SHOWABLE)}."
-                raise UsageError(f"--show has no part `{name}`", known)
+                hint = did_you_mean(name, SHOWABLE, f"Use: {', '.join(SHOWABLE)}, all.")
+                raise UsageError(f"--show has no part `{name}`", hint)
         if not names:
             raise UsageError("--show names no part", f"Use: {', '.join(SHOWABLE)}, all.")
         return SHOWABLE if "all" in names else tuple(names)

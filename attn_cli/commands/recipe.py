@@ -1,4 +1,7 @@
-"""The tutorial's options, shared by every command that runs it, and the Inspections they give."""
+"""The tutorial's options, shared by every command that runs it, and the Inspections they give.
+
+Its annotations are values, not strings, which typer would compile at every start.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
