@@ -129,7 +129,5 @@ def _tidy_environment() -> None:
         value = os.environ.get(name)
         if value is None:
             continue
-        if not (value.isascii() and value.isdigit() and value.strip("0")):
+        if not (value.isascii() and value.isdigit() and 1 <= len(value.lstrip("0")) <= 4):
             del os.environ[name]
-        elif len(value.lstrip("0")) > 4:
-            os.environ[name] = "10000"
