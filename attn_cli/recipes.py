@@ -51,12 +51,6 @@ class Recipe(NamedTuple):
     reseed: bool = True  # the generator is seeded again between embedding and weights
     sort: bool = True  # words are numbered in alphabetical order, else as they come
 
-    def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
-
-    def __repr__(self) -> str:
-        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
-
     @property
     def n_kv_head(self) -> int:
         """Key/value heads."""
