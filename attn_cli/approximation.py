@@ -78,8 +78,8 @@ def approximate(inspection: Inspection, layer: Layer, way: str) -> Approximation
         found = low_rank(query, key, value, generator.randn(rank, n_key), scale)
     if layer.dropout is None:
         return found
-    mixing: Floats = found.weights * layer.dropout
-    return found._replace(context=mixing @ value)
+    dropped: Floats = found.weights * layer.dropout
+    return found._replace(context=dropped @ value)
 
 
 def _sparse(inspection: Inspection, layer: Layer, way: str) -> Approximation:

@@ -8,14 +8,12 @@ Dimensions: n tokens, d_model.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Token, Vectors
-from attn_cli.positions import sinusoidal_code
 from attn_cli.recipes import JOURNEY, Recipe
 from attn_cli.text import Split, split_text
 from attn_cli.torch_random import Generator, embedding, skip_normals
@@ -146,6 +144,8 @@ def _given(
 def _position_code(made: Recipe, n: int, stream: Generator) -> Floats | None:
     """What is added to the embedding for each of `n` places: (n, d_model), or nothing."""
     if made.positions == "sinusoidal":
+        from attn_cli.positions import sinusoidal_code
+
         return sinusoidal_code(np.arange(n), made.d_model)
     if made.positions != "learned":
         return None
@@ -155,6 +155,8 @@ def _position_code(made: Recipe, n: int, stream: Generator) -> Floats | None:
             f"Use `--max-positions {n}` or more.",
         )
     # Of a table of any size only these rows are drawn; what is drawn next begins behind all of it.
+    from copy import deepcopy
+
     start = deepcopy(stream)
     if not made.reseed:
         skip_normals(stream, made.max_positions * made.d_model)

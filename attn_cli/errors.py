@@ -5,6 +5,10 @@ This room holds no handling; only `commands` catches an `AttnError`, once.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as type checkers know it; `--version` comes through here
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class ExitCode:
     """Exit statuses, as diff(1) and grep(1) have them."""
@@ -41,3 +45,18 @@ class DataError(AttnError):
 
 class UnknownWordError(DataError):
     """A text holds words that its vocabulary does not."""
+
+
+def did_you_mean(given: str, known: Iterable[str], otherwise: str = "", prefix: str = "") -> str:
+    """A hint that names the known word nearest to the one given, or another where none is near.
+
+    Args:
+        prefix: what to write before the known word.
+
+    >>> did_you_mean("casual", ["causal", "window"])
+    'Did you mean `causal`?'
+    """
+    from difflib import get_close_matches  # a millisecond that only a mistake need cost
+
+    close = get_close_matches(given, list(known), n=1)
+    return f"Did you mean `{prefix}{close[0]}`?" if close else otherwise

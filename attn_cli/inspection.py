@@ -11,12 +11,13 @@ heads), n_query, n_key, d_model, d_head (query and key), d_value, n_vocab.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
@@ -45,22 +46,6 @@ def tensor(axes: str, meaning: str, *, infinite: bool = False, dtype: Any = np.f
     return field(default=None, metadata=metadata | {"dtype": np.dtype(dtype)})
 
 
-class Frozen:
-    """A dataclass whose fields are set once, when it is made.
-
-    What `frozen=True` promises, without the code that it generates for every class at every start:
-    a third of what importing this module costs.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__:
-            raise FrozenInstanceError(f"cannot assign to field {name!r}")
-        object.__setattr__(self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"cannot delete field {name!r}")
-
-
 class Token(NamedTuple):
     """One token, as a person reads it."""
 
@@ -87,7 +72,7 @@ class Vectors(NamedTuple):
     names: Sequence[str] | None = None
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False)
 class Mask(Frozen):
     """Which keys each query may look at. Masked is absent, not small."""
 
@@ -98,7 +83,7 @@ class Mask(Frozen):
     )
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False)
 class Source(Frozen):
     """Where an Inspection came from: enough to run it again."""
 
@@ -113,7 +98,7 @@ class Source(Frozen):
     precision: int | None = None  # decimals that were kept when it was written; None: all
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False)
 class Layer(Frozen):
     """The attention of one layer: rows (queries) look, columns (keys) are looked at."""
 
@@ -160,7 +145,7 @@ class Layer(Frozen):
     )
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False)
 class Inspection(Frozen):
     """One text through one model, and the attention in it.
 

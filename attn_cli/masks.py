@@ -9,18 +9,17 @@ them allows, by `&` what all of them allow, and `&` binds tighter: `causal&local
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
+from attn_cli.recipes import NO_MASK
 from attn_cli.torch_random import Generator
 
 if TYPE_CHECKING:
     from attn_cli.types import Booleans, Integers
 
-NONE = "none"
 _LARGEST = 2**31 - 1
 
 
@@ -101,7 +100,7 @@ class Pattern(NamedTuple):
 
 _MANY = range(1, 1_000_000)
 PATTERNS = {
-    NONE: Pattern(NONE, _none, range(1)),
+    NO_MASK: Pattern(NO_MASK, _none, range(1)),
     "causal": Pattern("causal", _causal, range(1)),
     "window": Pattern("window:W", _window, range(1, 2), least=1),
     "local": Pattern("local:R", _local, range(1, 2)),
@@ -124,7 +123,7 @@ def allowed(specification: str, n: int) -> Booleans | None:
     >>> allowed("local:0+global:0", 3).astype(int).tolist()
     [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
     """
-    if specification == NONE:
+    if specification == NO_MASK:
         return None
     union = np.zeros((n, n), dtype=bool)
     for alternative in specification.split("+"):
@@ -138,12 +137,9 @@ def allowed(specification: str, n: int) -> Booleans | None:
 def _one(part: str, n: int) -> Booleans:
     name, _, given = part.partition(":")
     if name not in PATTERNS:
-        close = get_close_matches(name, PATTERNS, n=1)
         known = ", ".join(pattern.usage for pattern in PATTERNS.values())
-        raise UsageError(
-            f"there is no mask `{part}`",
-            f"Did you mean `{PATTERNS[close[0]].usage}`?" if close else f"Use: {known}.",
-        )
+        hint = did_you_mean(name, PATTERNS, f"Use: {known}.")
+        raise UsageError(f"there is no mask `{part}`", hint)
     pattern = PATTERNS[name]
     numbers = _numbers(given, part, pattern, n)
     place = np.arange(n)

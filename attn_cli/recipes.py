@@ -3,13 +3,9 @@
 A recipe is a value; `tutorial` carries it out. It draws and computes nothing.
 """
 
-from __future__ import annotations
+from typing import Any, Literal, NamedTuple, get_args
 
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
-from typing import Any, Literal, get_args
-
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 Init = Literal["rand", "randn", "linear", "none"]
 Positions = Literal["none", "learned", "sinusoidal", "rope", "alibi"]
@@ -17,12 +13,12 @@ Score = Literal["dot", "scaled", "additive"]
 Normalize = Literal["softmax", "sum"]
 DropoutGenerator = Literal["torch", "mkl"]
 
+NO_MASK = "none"
 LARGEST = 2**31 - 1
 ROPE_BASE = 10_000.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How a sentence becomes attention; the defaults are the article's.
 
     S. Raschka, "Understanding and Coding Self-Attention, Multi-Head Attention, Cross-Attention,
@@ -40,7 +36,7 @@ class Recipe:
     init: Init = "rand"  # how weights are drawn; `none`: query, key and value are the embedding
     transposed: bool = False  # a weight is drawn (n, d_model) and used as W @ x
     out_proj: bool = False  # one projection for all heads together, and one more after them
-    mask: str = "none"
+    mask: str = NO_MASK  # as `attn_cli.masks` writes them
     positions: str = "none"  # a name of Positions; `rope:BASE` too
     max_positions: int = 1024  # rows of a learned position table
     score: Score = "scaled"
@@ -99,7 +95,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def recipe(name: str | Recipe = "article", **choices: Any) -> Recipe:
+def recipe(name: "str | Recipe" = "article", **choices: Any) -> Recipe:
     """A source's recipe with some choices made otherwise; a choice of None stays the source's.
 
     Raises:
@@ -109,13 +105,11 @@ def recipe(name: str | Recipe = "article", **choices: Any) -> Recipe:
         if name not in RECIPES:
             raise UsageError(f"there is no recipe `{name}`", f"Use: {', '.join(RECIPES)}.")
         name = RECIPES[name]
-    known = [item.name for item in fields(Recipe)]
     for choice in choices:
-        if choice not in known:
-            close = get_close_matches(choice, known, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else ""
+        if choice not in Recipe._fields:
+            hint = did_you_mean(choice, Recipe._fields)
             raise UsageError(f"a recipe has no choice `{choice}`", hint)
-    made = replace(name, **{k: v for k, v in choices.items() if v is not None})
+    made = name._replace(**{k: v for k, v in choices.items() if v is not None})
     _check(made)
     return made
 
@@ -157,13 +151,9 @@ def _check_heads(made: Recipe) -> None:
 def _check_positions(made: Recipe) -> None:
     name, colon, base = made.positions.partition(":")
     if name not in get_args(Positions) or (colon and name != "rope"):
-        close = get_close_matches(name, get_args(Positions), n=1)
-        raise UsageError(
-            f"there are no positions `{made.positions}`",
-            f"Did you mean `{close[0]}`?"
-            if close
-            else f"Use: {', '.join(get_args(Positions))}, rope:BASE.",
-        )
+        known = get_args(Positions)
+        hint = did_you_mean(name, known, f"Use: {', '.join(known)}, rope:BASE.")
+        raise UsageError(f"there are no positions `{made.positions}`", hint)
     if name == "rope":
         try:
             number = float(base) if colon else ROPE_BASE

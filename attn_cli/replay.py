@@ -10,14 +10,13 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 from attn_cli.tutorial import inspect
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def find(name: str) -> Published:
     if found:
         some = ", ".join(f"`{item.name}`" for item in found[:4])
         raise UsageError(f"`{name}` is a part of {len(found)} names", f"Say which: {some}.")
-    close = get_close_matches(name, [item.name for item in every], n=1)
-    hint = f"Did you mean `{close[0]}`?" if close else "`attn replay` lists them."
+    hint = did_you_mean(name, [item.name for item in every], "`attn replay` lists them.")
     raise UsageError(f"nothing printed has the name `{name}`", hint)
 
 

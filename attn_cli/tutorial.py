@@ -9,25 +9,26 @@ n_head heads, whose keys and values are n_kv_head.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attn_cli import __version__, masks, memory
+from attn_cli import __version__, memory
 from attn_cli.attention import attend
 from attn_cli.draws import Weights, draw_weights, dropout_factors
 from attn_cli.embedding import Side, embed, own_vectors, tokenize
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
-from attn_cli.positions import alibi_slopes, rotary_angles, rotary_frequencies, rotate
-from attn_cli.recipes import Recipe, recipe
+from attn_cli.recipes import NO_MASK, Recipe, recipe
 from attn_cli.text import Split
 from attn_cli.torch_random import Generator
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from attn_cli.types import Booleans, Floats
+
+
+_TOKEN_BYTES = 200  # what Python takes for a Token
 
 
 def inspect(
@@ -91,7 +92,7 @@ def inspect(
     weights, random = draw(made, Generator(made.seed) if made.reseed else stream)
     if random is not None:
         key_side = Side(tuple(Token(f"x{i}") for i in range(len(random))), None, random, None)
-    allowed = masks.allowed(made.mask, len(tokens))
+    allowed = _allowed(made, len(tokens))
     is_cross = key_side is not query_side
     return Inspection(
         text=" ".join(token.text for token in tokens) if text is None else text,
@@ -124,14 +125,14 @@ def fitted(made: Recipe, vectors: Vectors | None, d_model: int | None) -> Recipe
         width = vectors.rows.shape[1]
         if d_model not in (None, width):
             raise UsageError(f"the vectors are {width} wide, and --d-model is {d_model}")
-        made = replace(made, d_model=width)
+        made = made._replace(d_model=width)
     if made.init != "none":
         return made
     if made.rope_base is not None and made.d_model % 2:
         raise UsageError(
             f"rotary positions turn pairs: the vectors are {made.d_model} wide, an odd number"
         )
-    return replace(made, d_k=made.d_model, d_v=made.d_model)
+    return made._replace(d_k=made.d_model, d_v=made.d_model)
 
 
 def _require_sense(
@@ -155,7 +156,7 @@ def _require_sense(
             "the vectors are given, and those for a second text (--cross) are not",
             "Use drawn vectors: no --embeddings, and not --recipe book.",
         )
-    if made.mask != masks.NONE:
+    if made.mask != NO_MASK:
         raise UsageError(f"the mask `{made.mask}` compares places within one text, not across two")
     if made.positions.partition(":")[0] in ("rope", "alibi"):
         raise UsageError(f"`{made.positions}` compares places within one text, not across two")
@@ -174,6 +175,7 @@ def _require_memory(made: Recipe, n_query: int, n_key: int) -> None:
         + (made.heads * made.d_v) ** 2 * made.out_proj * 3  # drawing takes two more
         + n_key * made.d_k * 2 * (made.rope_base is not None)
     )
+    n_bytes += _TOKEN_BYTES * (made.cross_rand or 0)
     others = "" if n_key == n_query else f" to {n_key}"
     memory.require(
         n_bytes,
@@ -207,6 +209,8 @@ def project(made: Recipe, queries: Floats, keys: Floats, weights: Weights | None
         value = keys @ weights.w_value
     if made.rope_base is None:
         return Projected(query, key, value, None)
+    from attn_cli.positions import rotary_angles, rotary_frequencies, rotate
+
     frequencies = rotary_frequencies(query.shape[2], made.rope_base)
     rotation = rotary_angles(np.arange(len(keys)), frequencies)
     turn = np.cos(rotation), np.sin(rotation)
@@ -264,6 +268,8 @@ def position_bias(made: Recipe, n: int) -> Floats | None:
     """What alibi adds to the scaled scores of `n` tokens: (n_head, n, n); None without alibi."""
     if made.positions != "alibi":
         return None
+    from attn_cli.positions import alibi_slopes
+
     place = np.arange(n, dtype=np.float32)
     bias: Floats = -alibi_slopes(made.heads)[:, None, None] * np.abs(place[:, None] - place)
     return bias
@@ -279,13 +285,21 @@ def joined(context: Floats, weights: Weights | None) -> Floats | None:
     return side_by_side if n_head > 1 else None
 
 
+def _allowed(made: Recipe, n: int) -> Booleans | None:
+    if made.mask == NO_MASK:
+        return None
+    from attn_cli.masks import allowed
+
+    return allowed(made.mask, n)
+
+
 def _kind(allowed: Booleans | None) -> Kind:
     looks_ahead = allowed is None or bool(np.triu(allowed, 1).any())
     return "self" if looks_ahead else "causal"
 
 
 def _source(made: Recipe, split: Split, lowercase: bool) -> Source:
-    settings: dict[str, Any] = {k: v for k, v in asdict(made).items() if v is not None}
+    settings: dict[str, Any] = {k: v for k, v in made._asdict().items() if v is not None}
     del settings["name"], settings["seed"]
     return Source(
         recipe=made.name,

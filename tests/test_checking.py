@@ -283,24 +283,12 @@ CASES: dict[str, Case] = {
         {"d_v": 6, "what": "weights"},
         lambda: weights_of() @ projected(weights=drawn(Generator(123), dv=6))[2],
     ),
-    "is-output": (
-        SENTENCE,
-        {"heads": 2, "d_v": 3, "what": "weights"},
-        lambda: weights_and_output(),
-    ),
     "is-joined": (SENTENCE, OUT, lambda: fused()[1]),
     "is-unprojected": (SENTENCE, {"d_v": 3}, lambda: weights_of() @ embedded()),
     "turned": (SENTENCE, {}, lambda: weights_of().T),
     "mean-heads": (SENTENCE, TWO, lambda: two_heads()[0].mean(axis=0)),
     "permuted-heads": (SENTENCE, TWO, lambda: two_heads()[0][::-1]),
 }
-
-
-def weights_and_output() -> Any:
-    """Two heads of d_v 3: their contexts side by side have the shape of the weights."""
-    generator, x = Generator(123), embedded()
-    parts = [projected(x, drawn(generator, dv=3)) for _ in range(2)]
-    return np.hstack([soft(q @ k.T / ROOT(2)) @ v for q, k, v in parts])
 
 
 def ask(matrix: Any, text: str | None = SENTENCE, *, decimals: int = 4, **asked: Any) -> Verdict:
@@ -314,7 +302,7 @@ def names(verdict: Verdict) -> list[tuple[str, ...]]:
 
 def test_every_mistake_has_a_case() -> None:
     assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
-    assert CASES.keys() | {"order-qkv"} == {mistake.name for mistake in MISTAKES}
+    assert CASES.keys() == {mistake.name for mistake in MISTAKES}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -398,7 +386,7 @@ def test_two_mistakes_are_found(pair: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("what", ["weights", "context"])
-@pytest.mark.parametrize("start", range(6))
+@pytest.mark.parametrize("start", range(4))
 def test_pairs_from_all_over_the_table(what: str, start: int) -> None:
     """The truth is among what is found, or fewer mistakes explain it as well."""
     base = Attempt(recipe=Recipe(), what=what)  # type: ignore[arg-type]
@@ -410,18 +398,19 @@ def test_pairs_from_all_over_the_table(what: str, start: int) -> None:
         if second.step != first.step and second.name != "dropout"
     ]
     assert len(pairs) > 1000
-    made = None
-    for _pair, twice in pairs[start * 197 :: 13]:
+    shape = (6, 6) if what == "weights" else (6, 4)
+    for pair, twice in pairs[start * 257 :: 13]:
         drawing = draw(twice.drawing)
         with np.errstate(all="ignore"):
             made = None if drawing is None else tensor(drawing, twice)[0]
-        fits = made is not None and made.shape[-2:] == (6, 6 if what == "weights" else 4)
-        if fits and twice.heads == "each" and not twice.turned:
+        if made is not None and made.shape[-2:] == shape and not twice.turned:
+            truth = pair
             break
-    assert made is not None
+    else:
+        pytest.fail("no pair that can be made")
     verdict = ask(made[0] if made.ndim == 3 else made, what=what)
     found = names(verdict)
-    assert verdict.equal or pair in found or len(found[0]) == 1, (pair, found)
+    assert verdict.equal or truth in found or len(found[0]) == 1, (truth, found)
 
 
 @pytest.mark.parametrize("decimals", [2, 3, 4, 6])
@@ -464,7 +453,7 @@ def test_whatever_the_recipe_its_own_numbers_are_equal(
         assert verdict.equal, (verdict.fit.largest, verdict.fit.tolerance)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(6, 6), (6, 4)]), st.booleans())
 def test_random_numbers_are_explained_by_nothing(seed: int, shape: Any, normal: bool) -> None:
     generator = np.random.default_rng(seed)
@@ -498,6 +487,16 @@ def test_half_a_unit_of_the_last_decimal_is_the_tolerance() -> None:
         wrong = np.array(right)
         wrong[0, 0] += off
         assert check(Student(wrong, 4), SENTENCE).equal is equal
+
+
+def test_numbers_that_tell_too_little_are_not_explained_by_two() -> None:
+    few = check(Student(np.array([[0.62, 0.38], [0.51, 0.49]]), 2), "a b")
+    assert not few.equal and not few.tried_pairs and few.findings == ()
+    assert few.by_chance > 0.01
+    alike = ask(np.full((6, 6), 0.1666))
+    assert not alike.tried_pairs and alike.by_chance > 1
+    one_column = ask(-CONTEXT[:, :1], d_v=1)  # six numbers with four decimals are enough
+    assert one_column.tried_pairs and one_column.by_chance < 1e-6
 
 
 @pytest.mark.parametrize("scale", [1e8, 1e19])
@@ -534,7 +533,7 @@ def test_the_shape_tells_what_it_is_unless_two_have_it() -> None:
 def test_the_book_and_given_vectors() -> None:
     x = np.array(list(JOURNEY.values()), dtype=np.float32)
     generator = Generator(789)
-    q, k, _ = (x @ linear(generator, 3, 2) for _ in range(3))
+    q, k = (x @ linear(generator, 3, 2) for _ in range(2))
     asked = {"source": "book", "init": "linear", "seed": 789}
     assert ask(soft(q @ k.T / ROOT(2)), None, **asked).equal
     assert names(ask(soft(q @ k.T), None, **asked)) == [("no-scale",)]
@@ -551,13 +550,9 @@ def test_cross_attention_and_a_vocabulary_from_elsewhere() -> None:
     vocabulary = Vocabulary({"eat": 7, "first": 9, "now": 2})
     x = table(123, 50_000, 3)[[7, 9, 2]]
     assert ask(weights_of(x), "eat first now", vocabulary=vocabulary).equal
-    assert names(
-        ask(
-            weights_of(x, drawn(Generator(123), draw=linear)),
-            "eat first now",
-            vocabulary=vocabulary,
-        )
-    ) == [("linear",)]
+    layers = drawn(Generator(123), draw=linear)
+    verdict = ask(weights_of(x, layers), "eat first now", vocabulary=vocabulary)
+    assert names(verdict) == [("linear",)]
 
 
 def test_large_matrices_are_tried_with_one_mistake_alone() -> None:

@@ -78,6 +78,7 @@ def test_success_is_0_with_stdout_alone() -> None:
         ("--help",),
         (),
         *((name, "--help") for name in COMMANDS),
+        ("replay", "A omega_2"),
         ("inspect", SENTENCE),
         ("inspect", SENTENCE, "--json"),
         ("vocab", SENTENCE),
@@ -136,6 +137,81 @@ def test_show_draws_the_same_from_json(tmp_path: Path) -> None:
         assert (direct.code, direct.err) == (0, "") and direct.out
         assert [shown == direct for shown in others] == [True] * 4
     assert run("show", "-", "--json", stdin=document.out).out == document.out
+
+
+def test_show_draws_the_same_whatever_the_mechanism() -> None:
+    cases = (
+        ("a b", "--cross", "é c d", "--positions", "learned"),
+        ("a b c", "--heads", "4", "--kv-heads", "2", "--mask", "causal&hide:0", "--dropout", ".5"),
+        ("a b", "--init", "linear", "--out-proj", "--heads", "2", "--positions", "rope"),
+        ("a b", "--score", "additive", "--softcap", "2"),
+        ("--recipe", "book", "--init", "none", "--normalize", "sum"),
+        ("--embeddings", "sample_inputs/journey.json", "--cross-rand", "3"),
+    )
+    all_parts = ("--show", "all")
+    documents = together([partial(run, "inspect", *args, "--json") for args in cases])
+    direct = together([partial(run, "inspect", *args, *all_parts) for args in cases])
+    shown = together([partial(run, "show", "-", *all_parts, stdin=one.out) for one in documents])
+    for args, first, second in zip(cases, direct, shown, strict=True):
+        assert (first.code, first.err) == (0, "") and first.out, args
+        assert second == first, args
+        assert not re.search(r"\bnan\b|\binf\b", first.text), args
+
+
+def test_a_cross_text_is_utf_8_in_a_poor_locale() -> None:
+    poor = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    usual, by_argument = together(
+        [partial(run, "inspect", "a", "--cross", "日本", "--json", env=e) for e in ({}, poor)]
+    )
+    assert usual.code == 0 and by_argument == usual
+
+
+def test_a_comparison_shows_exact_approximation_and_difference() -> None:
+    ways = ("linear", "performer:16", "lowrank:2", "local:1+global:0")
+    calls = [partial(run, "inspect", SENTENCE, "--compare-with", way) for way in ways]
+    calls += [partial(run, *call.args, "--json") for call in calls]
+    done = together(calls)
+    for way, drawn, plain in zip(ways, done[:4], done[4:], strict=True):
+        assert (drawn.code, drawn.err, plain.code, plain.err) == (0, "", 0, "")
+        for title in ("weights, exact", f"weights, {way}", "weights, difference"):
+            assert title in drawn.text
+        assert "largest difference" in drawn.text
+        assert max(map(len, drawn.text.splitlines())) <= 80
+        document = json.loads(plain.out)
+        assert (document["schema"], document["way"]) == ("attn-approximation/1", way)
+        for name in ("weights", "context"):
+            parts = document["layers"][0][name]
+            largest = 0.0
+            for head in range(1):
+                for row in range(6):
+                    for exact, other, apart in zip(
+                        *(parts[k][head][row] for k in ("exact", "approximation", "difference")),
+                        strict=True,
+                    ):
+                        assert abs(other - exact - apart) < 1e-6
+                        largest = max(largest, abs(apart))
+            assert largest > 0
+    lines = run("inspect", "a b\nc d", "--lines", "--compare-with", "linear", "--json")
+    assert [json.loads(line)["text"] for line in lines.out.splitlines()] == ["a b", "c d"]
+
+
+def test_help_names_the_papers() -> None:
+    shown = " ".join(re.sub("[│\n]", " ", page("inspect")).split())
+    for paper in ("Vaswani et al. 2017", "Ainslie et al. 2023", "Shazeer 2019", "Jiang et al. 2023",
+                  "Beltagy et al. 2020", "Raffel et al. 2020", "Child et al. 2019",
+                  "Zaheer et al. 2020", "Gehring et al. 2017", "Su et al. 2021",
+                  "Press et al. 2022", "Luong et al. 2015", "Bahdanau et al. 2015",
+                  "Gemma Team 2024", "Srivastava et al. 2014", "Katharopoulos et al. 2020",
+                  "Choromanski et al. 2021", "Wang et al. 2020"):  # fmt: skip
+        assert paper in shown, paper
+
+
+def test_help_names_every_choice_there_is() -> None:
+    from attn_cli.masks import PATTERNS
+    from attn_cli.tables import SHOWABLE
+
+    shown = page("inspect")
+    assert [name for name in (*PATTERNS, *SHOWABLE) if not re.search(rf"\b{name}\b", shown)] == []
 
 
 def test_c_locale_reads_utf_8_all_the_same() -> None:
@@ -309,6 +385,76 @@ BAD: dict[str, tuple[Sequence[str | bytes], Sequence[str]]] = {
     "show nothing on stdin": (["show", "-"], ["standard input is empty"]),
     "vocab missing": (["inspect", "x", "--vocab", "no-such.json"], ["`no-such.json`"]),
     "vocab directory": (["inspect", "x", "--vocab", "sample_inputs"], ["directory"]),
+    "recipe": (["inspect", "x", "--recipe", "artcle"], ["--recipe", "artcle", "article"]),
+    "heads 0": (["inspect", "x", "--heads", "0"], ["--heads", "1", "0"]),
+    "heads huge": (["inspect", "x y", "--heads", str(2**31 - 1)], ["GiB", "heads", "smaller"]),
+    "heads squared": (["inspect", "x " * 3000, "--heads", "9999"], ["3000 tokens", "9999 heads"]),
+    "kv-heads": (["inspect", "x", "--heads", "4", "--kv-heads", "3"], ["--kv-heads 3", "heads 4"]),
+    "mask": (["inspect", "x", "--mask", "casual"], ["`casual`", "Did you mean `causal`"]),
+    "mask number": (["inspect", "x", "--mask", "window:0"], ["window:W", "1", "not: 0"]),
+    "mask shape": (["inspect", "x", "--mask", "window"], ["`window`", "`window:W`"]),
+    "mask place": (["inspect", "x y", "--mask", "global:2"], ["global:I,J", "-2 to 1", "not: 2"]),
+    "mask hostile": (["inspect", "x", "--mask", "\x1b[31m"], [r"\x1b[31m"]),
+    "mask and cross": (["inspect", "x", "--cross", "y", "--mask", "causal"], ["across two"]),
+    "cross empty": (["inspect", "x", "--cross", ""], ["second text", "empty"]),
+    "cross not UTF-8": (["inspect", "x", "--cross", b"a\xff"], ["0xff"]),
+    "cross twice": (["inspect", "x", "--cross", "y", "--cross-rand", "2"], ["--cross-rand"]),
+    "cross-rand 0": (["inspect", "x", "--cross-rand", "0"], ["--cross-rand"]),
+    "cross-rand huge": (["inspect", "x", "--cross-rand", str(2**31 - 1)], ["GiB", "to 2147483647"]),
+    "cross and book": (["inspect", "--recipe", "book", "--cross", "y"], ["second text"]),
+    "cross and rope": (["inspect", "x", "--cross", "y", "--positions", "rope"], ["`rope`", "two"]),
+    "positions": (["inspect", "x", "--positions", "rotary"], ["`rotary`", "rope"]),
+    "positions base": (["inspect", "x", "--positions", "rope:x"], ["rope:x"]),
+    "rope odd": (["inspect", "x", "--positions", "rope", "--d-k", "3"], ["--d-k", "even", "3"]),
+    "rope odd vectors": (
+        ["inspect", "--recipe", "book", "--init", "none", "--positions", "rope"], ["3 wide"],
+    ),
+    "max-positions 0": (["inspect", "x", "--max-positions", "0"], ["--max-positions"]),
+    "max-positions": (
+        ["inspect", "x y z", "--positions", "learned", "--max-positions", "2"],
+        ["3 words", "2 rows", "--max-positions 3"],
+    ),
+    "score": (["inspect", "x", "--score", "cosine"], ["--score", "cosine", "additive"]),
+    "additive rope": (["inspect", "x", "--score", "additive", "--positions", "rope"], ["additive"]),
+    "softcap 0": (["inspect", "x", "--softcap", "0"], ["--softcap", "0"]),
+    "softcap nan": (["inspect", "x", "--softcap", "nan"], ["--softcap", "nan"]),
+    "softcap large": (["inspect", "x", "--softcap", "1e39"], ["--softcap", "1e+39"]),
+    "normalize": (["inspect", "x", "--normalize", "max"], ["--normalize", "max", "softmax"]),
+    "normalize sum": (["inspect", SENTENCE, "--normalize", "sum"], ["never negative", "softmax"]),
+    "dropout 1": (["inspect", "x", "--dropout", "1"], ["--dropout", "1"]),
+    "dropout -1": (["inspect", "x", "--dropout", "-1"], ["--dropout", "-1"]),
+    "dropout word": (["inspect", "x", "--dropout", "half"], ["--dropout", "half"]),
+    "dropout seed": (
+        ["inspect", "x", "--dropout", ".5", "--dropout-seed", str(2**64)], ["seed", str(2**64)],
+    ),
+    "dropout generator": (["inspect", "x", "--dropout-generator", "cuda"], ["cuda", "mkl"]),
+    "init": (["inspect", "x", "--init", "ones"], ["--init", "ones", "linear"]),
+    "init none": (["inspect", "x", "--init", "none", "--heads", "2"], ["--init none", "one head"]),
+    "book word": (["inspect", "x", "--recipe", "book"], ["`x`", "--embeddings FILE"]),
+    "book vocabulary": (
+        ["inspect", "--recipe", "book", "--vocab", "sample_inputs/vocabulary.json"],
+        ["--vocab", "--embeddings"],
+    ),
+    "book width": (["inspect", "--recipe", "book", "--d-model", "4"], ["3 wide", "--d-model is 4"]),
+    "embeddings missing": (["inspect", "--embeddings", "no-such.json"], ["`no-such.json`"]),
+    "embeddings text": (["inspect", "--embeddings", "README.md"], ["`README.md`"]),
+    "embeddings other": (
+        ["inspect", "--embeddings", "sample_inputs/vocabulary.json"], ["rows of numbers"],
+    ),
+    "embeddings directory": (["inspect", "--embeddings", "sample_inputs"], ["directory"]),
+    "compare": (["inspect", "x", "--compare-with", "liner"], ["`liner`", "lowrank:R"]),
+    "compare number": (["inspect", "x", "--compare-with", "performer:0"], ["performer:R", "1"]),
+    "compare masked": (
+        ["inspect", "x", "--mask", "causal", "--compare-with", "lowrank:2"], ["cannot be masked"],
+    ),
+    "compare file": (["inspect", "x", "--compare-with", "linear", "-o", "x.json"], ["--json"]),
+    "compare csv": (["inspect", "x", "--compare-with", "linear", "--format", "csv"], ["--json"]),
+    "compare show": (
+        ["inspect", "x", "--compare-with", "linear", "--show", "tokens"], ["weights, context"],
+    ),
+    "replay": (["replay", "zzz"], ["`zzz`", "attn replay"]),
+    "replay several": (["replay", "omega_2"], ["4 names", "`A omega_24`"]),
+    "replay two": (["replay", "1", "2"], ["2", "attn replay --help"]),
     "schema argument": (["schema", "x"], ["x", "attn schema --help"]),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,11 +88,26 @@ def layers(draw: st.DrawFn, index: int, n_query: int, n_key: int, allowed: Any) 
         "logits": floats(n_head, n_query, n_key, masked=True),
         "context": floats(n_head, n_query, d_value),
         "lse": floats(n_head, n_query, masked=True),
+        "output": floats(n_query, 3),
+        "dropout": floats(n_head, n_query, n_key),
+        "dropped": floats(n_head, n_query, n_key),
+        "rotation": floats(n_key, 2),
+        "w_query": floats(n_head, 2, d_head),
+        "w_key": floats(n_kv_head, 2, d_head),
+        "w_value": floats(n_kv_head, 2, d_value),
+        "score_vector": floats(n_head, d_head),
         "w_output": floats(n_head, d_value, 3),
+        "b_output": floats(3),
+        "head_index": numpy_arrays(np.int64, (n_head,), elements=st.integers(0, 99)),
+        "allowed": st.just(allowed),
     }
+    declared = {f.name for f in fields(Layer) if "axes" in f.metadata}
+    assert optional.keys() == declared - {"weights"}  # a new array is to be tried here
     given = {name: draw(st.none() | strategy) for name, strategy in optional.items()}
-    scale = draw(st.none() | st.floats(allow_nan=False, allow_infinity=False))
-    return Layer(index=index, scale=scale, weights=weights, **given)
+    scale, softcap = (
+        draw(st.none() | st.floats(allow_nan=False, allow_infinity=False)) for _ in range(2)
+    )
+    return Layer(index=index, scale=scale, softcap=softcap, weights=weights, **given)
 
 
 @st.composite
@@ -115,6 +130,10 @@ def inspections(draw: st.DrawFn) -> Inspection:
         token_ids=draw(st.none() | numpy_arrays(np.int64, n_query, elements=INT64)),
         vocabulary=None if words is None else Vocabulary(dict(zip(words, ids, strict=False))),
         embedding=draw(st.none() | floats(n_query, 2)),
+        position_code=draw(st.none() | floats(n_query, 2)),
+        key_text=draw(st.none() | ANY_TEXT),
+        key_ids=draw(st.none() | numpy_arrays(np.int64, n_key, elements=INT64)),
+        key_embedding=draw(st.none() | floats(n_key, 2)),
         mask=Mask(name=draw(ANY_TEXT), parameters=draw(SETTINGS), allowed=allowed),
         layers=tuple(
             draw(layers(index, n_query, n_key, allowed)) for index in range(draw(st.integers(0, 2)))
@@ -143,6 +162,47 @@ def assert_same(one: Inspection, other: Inspection) -> None:
 @EXAMPLES
 def test_what_is_written_reads_back_equal(name: str, run: Inspection) -> None:
     assert_same(read(encoded(run, name)), run)
+
+
+MECHANISMS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "heads and groups": ("a b c", {"heads": 4, "kv_heads": 2, "mask": "causal"}),
+    "cross": ("a b c", {"cross": "é d"}),
+    "cross, random": ("a b c", {"cross_rand": 2}),
+    "learned": ("a b c", {"positions": "learned", "max_positions": 5}),
+    "sinusoidal": ("a b c", {"positions": "sinusoidal"}),
+    "rope": ("a b c", {"positions": "rope:500", "d_k": 4}),
+    "alibi": ("a b c", {"positions": "alibi", "heads": 3}),
+    "additive": ("a b c", {"score": "additive", "heads": 2}),
+    "softcap": ("a b c", {"softcap": 0.1}),
+    "dropout": ("a b c", {"dropout": 0.5, "dropout_seed": 2, "heads": 2}),
+    "projection": ("a b c", {"init": "linear", "out_proj": True, "heads": 2, "d_v": 3}),
+    "nothing drawn": (None, {"source": "book", "init": "none", "score": "dot"}),
+    "by sum": (None, {"source": "book", "init": "none", "normalize": "sum"}),
+    "blind row": ("a b c", {"mask": "causal&hide:0", "dropout": 0.5}),
+    "blog": ("a b c", {"source": "blog"}),
+}
+
+
+@pytest.mark.parametrize("precision", [None, 3])
+@pytest.mark.parametrize("name", LOSSLESS)
+@pytest.mark.parametrize("case", MECHANISMS)
+def test_every_mechanism_reads_back_equal(case: str, name: str, precision: int | None) -> None:
+    text, choices = MECHANISMS[case]
+    run = inspect(text, **choices)
+    again = read(encoded(run, name, precision))
+    if precision is None:
+        assert_same(again, run)
+    show_everywhere(again)
+    kept = run.keeping({"weights", "embedding", "query", "w_output"})
+    assert_same(read(encoded(kept, name)), kept)
+
+
+def test_the_mechanisms_fill_every_array() -> None:
+    made = [inspect(text, **choices) for text, choices in MECHANISMS.values()]
+    filled = {name for run in made for part in (run, run.mask, *run.layers)
+              for name, _, _ in arrays(part)}  # fmt: skip
+    assert filled == {f.name for kind in (Inspection, Mask, Layer) for f in fields(kind)
+                      if "axes" in f.metadata}  # fmt: skip
 
 
 @given(inspections())

@@ -20,7 +20,7 @@ from attn_cli.checking.rows import Mistake
 from attn_cli.checking.verdict import MOST_DECIMALS, WHATS, Fit, Student, Verdict
 from attn_cli.embedding import own_vectors
 from attn_cli.errors import DataError
-from attn_cli.inspection import Vectors
+from attn_cli.inspection import Inspection, Vectors
 from attn_cli.recipes import Recipe, recipe
 from attn_cli.text import Split
 from attn_cli.tutorial import fitted, inspect
@@ -38,7 +38,7 @@ _LIKELY: tuple[What, ...] = ("weights", "output", "context")
 _OTHERS: tuple[What, ...] = ("embedding", "query", "key", "value")
 _NOISE = 1e-6  # of float32 along the way, for numbers of size 1
 _MOST_AMPLIFIED = 100.0
-_MOST_FOR_PAIRS = 1 << 14  # numbers in all heads' weights, up to which two mistakes are tried
+_MOST_FOR_PAIRS = 1 << 20  # numbers of an embedding, the others weighed by what they cost
 
 
 def check(
@@ -101,7 +101,8 @@ def check(
         mask=made.mask,
         softmax="sum" if made.normalize == "sum" else "keys",
     )
-    draw = drawer(Text(text, cross, vectors, vocabulary, unknown))
+    small = _is_small(right, base.recipe)
+    draw = drawer(Text(text, cross, vectors, vocabulary, unknown), keep=256 if small else 2)
     student = student._replace(values=_without_batch(student.values))
     with np.errstate(all="ignore"):  # what a mistake makes infinite simply does not fit
         bases = _presumed(student, base, draw, what or student.what)
@@ -113,8 +114,7 @@ def check(
             search = _Search(student, draw)
             attempts = [attempt for attempt, _ in bases]
             found = search.singles(attempts)
-            weights = right.layers[0].weights
-            if not found and weights.size <= _MOST_FOR_PAIRS:
+            if not found and small and fit.tells(student):
                 found, pairs = search.pairs(attempts), True
             tried = search.n_tried
     return Verdict(
@@ -130,6 +130,16 @@ def check(
 
 
 _Draw = Callable[[Attempt], "Drawn | None"]
+
+
+def _is_small(right: Inspection, made: Recipe) -> bool:
+    """Whether it can all be done a thousand times: weights of attention, weights, embedding."""
+    numbers = (
+        right.layers[0].weights.size * 64,
+        made.d_model * made.heads * (2 * made.d_k + made.d_v) * 16,
+        made.d_model * (made.vocab_size or 0),
+    )
+    return max(numbers) <= _MOST_FOR_PAIRS
 
 
 def _without_batch(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -114,23 +114,23 @@ class Drawn(NamedTuple):
     value: Floats  # (n_kv_head, n_key, d_value)
 
 
-def drawer(given: Text) -> Callable[[Attempt], Drawn | None]:
+def drawer(given: Text, keep: int = 256) -> Callable[[Attempt], Drawn | None]:
     """What draws embedding and weights of an attempt; None where it could not even be run.
 
-    Most mistakes leave one of the two as it is, so each is kept for the next attempt.
+    Most mistakes leave one of the two as it is, so as many as `keep` of each are remembered.
     """
-    embedded = lru_cache(maxsize=64)(partial(_embedded, given))
-    weighted = lru_cache(maxsize=256)(_weighted)
+    embedded = lru_cache(maxsize=keep)(partial(_embedded, given))
+    weighted = lru_cache(maxsize=keep)(_weighted)
 
     def drawn(attempt: Attempt) -> Drawn | None:
         made = fitted(attempt.recipe, given.vectors, None)
         try:
             if made.reseed:
-                unweighted = replace(made, **_NO_WEIGHTS)
+                unweighted = made._replace(**_NO_WEIGHTS)
                 both = embedded(replace(attempt, recipe=unweighted, bias=False, reseeds_each=False))
                 # The seed alone ties the weights to the embedding.
                 weights, biases, random = weighted(
-                    replace(made, vocab_size=None, sort=True), attempt.bias, attempt.reseeds_each
+                    made._replace(vocab_size=None, sort=True), attempt.bias, attempt.reseeds_each
                 )
             else:
                 if (made.vocab_size or 0) * made.d_model > _MOST_SKIPPED:
@@ -148,7 +148,7 @@ def drawer(given: Text) -> Callable[[Attempt], Drawn | None]:
             )
         return Drawn(queries, keys, weights, query, key, value)
 
-    return lru_cache(maxsize=64)(drawn)
+    return lru_cache(maxsize=keep)(drawn)
 
 
 # What of a recipe is of no concern to the embedding, all set to one value.
@@ -196,7 +196,7 @@ def _weighted(
     weights, random = draw(made, generator)
     if reseeds_each and weights is not None:
         key, value = (
-            draw_weights(replace(made, order=order), Generator(made.seed))
+            draw_weights(made._replace(order=order), Generator(made.seed))
             for order in ("kqv", "vqk")
         )
         weights = weights._replace(w_key=key.w_key, w_value=value.w_value)
@@ -315,7 +315,7 @@ def _mixed(drawn: Drawn, attempt: Attempt, weights: Floats) -> Floats | None:
     if what == "weights":
         return weights
     if isinstance(attempt.dropout, float):
-        made = replace(made, dropout=attempt.dropout)
+        made = made._replace(dropout=attempt.dropout)
     if what == "dropped" and not made.dropout:
         return None
     mixing = weights

@@ -131,7 +131,7 @@ _WEIGHTS = (
             "draw W_query, then W_key, then W_value",
             by_recipe(weighted, order="".join(order)),
         )
-        for order in permutations("qkv")
+        for order in list(permutations("qkv"))[1:]
     ),
     Mistake(
         "transposed",
@@ -207,7 +207,7 @@ _WEIGHTS = (
         lambda a: (
             replace(
                 a,
-                recipe=replace(a.recipe, out_proj=True),
+                recipe=a.recipe._replace(out_proj=True),
                 what="joined" if a.what == "output" else a.what,
             )
             if many_heads(a) and not a.recipe.out_proj

@@ -50,7 +50,7 @@ def by_recipe(when: Condition = always, **choices: Any) -> Callable[[Attempt], A
     def change(attempt: Attempt) -> Attempt | None:
         if not when(attempt):
             return None
-        return replace(attempt, recipe=replace(attempt.recipe, **choices))
+        return replace(attempt, recipe=attempt.recipe._replace(**choices))
 
     return change
 

@@ -253,7 +253,7 @@ _MATRICES = (
     _other("weights", "the weights"),
     _other("dropped", "the weights after dropout"),
     _other("context", "the context"),
-    _other("joined", "the contexts of all heads side by side, before the output projection"),
+    _other("joined", "the contexts of all heads side by side, before any output projection"),
     _other(
         "unprojected", "the embedding mixed by the weights: values are not multiplied by W_value"
     ),

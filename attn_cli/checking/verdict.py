@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 WHATS: tuple[What, ...] = get_args(What)
+MOST_CHANCE = 0.01  # explanations to be expected by chance, beyond which numbers tell too little
+N_PAIRS = 2_000  # or somewhat fewer
 MOST_DECIMALS = 6  # torch's own numbers agree with ours to about 1e-6
 
 
@@ -55,6 +57,25 @@ class Fit(NamedTuple):
     def largest(self) -> float:
         return float(self.gap.max())
 
+    def odds(self, student: Student) -> float:
+        """The odds that other numbers of the same spread are equal to the student's by chance.
+
+        Each number hits an interval of twice the tolerance out of what the student's numbers
+        span; where rows sum to 1, the last of each follows from the others.
+        """
+        values, n_columns = student.values, student.values.shape[-1]
+        finite = values[np.isfinite(values)]
+        with np.errstate(over="ignore", invalid="ignore"):  # as far apart as float64 reaches
+            span = float(np.ptp(finite)) if finite.size else 0.0
+            off = np.abs(values.sum(axis=-1) - 1)
+        sums_to_1 = bool((off < n_columns * self.tolerance).all())
+        free = values.size // n_columns * (n_columns - sums_to_1)
+        return float(min(2 * self.tolerance / span, 1.0) ** free) if span else 1.0
+
+    def tells(self, student: Student) -> bool:
+        """Whether the numbers are many and exact enough to try two mistakes on them."""
+        return N_PAIRS * self.odds(student) < MOST_CHANCE
+
     @property
     def is_equal(self) -> bool:
         return not self.apart and self.largest <= self.tolerance
@@ -72,6 +93,11 @@ class Verdict:
     findings: tuple[tuple[Mistake, ...], ...]  # every explanation: one mistake or two
     n_tried: int
     tried_pairs: bool
+
+    @property
+    def by_chance(self) -> float:
+        """How many of the attempts that were tried would have fitted these numbers by chance."""
+        return self.n_tried * self.fit.odds(self.student)
 
     @property
     def equal(self) -> bool:

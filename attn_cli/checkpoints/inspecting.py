@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn_cli import __version__
+from attn_cli.checkpoints.ablation import Ablation, Replacement, ablate, parse
 from attn_cli.checkpoints.architecture import Architecture, architecture
 from attn_cli.checkpoints.checkpoint import Checkpoint
 from attn_cli.checkpoints.generation import generate
@@ -112,6 +113,34 @@ class Model:
             self._inspection(arch, target, crossed, asked, keys=encoded, cross=True),
         ]
 
+    def ablate(
+        self, given: Text, heads: str, replacement: Replacement = "zero"
+    ) -> tuple[Inspection, Ablation]:
+        """A text, and what the model makes of it without some heads or single weights of theirs.
+
+        Args:
+            heads: `layer.head`, as `attn_cli.checkpoints.ablation.parse` has it.
+
+        Raises:
+            DataError, UsageError: as `inspect`, or the model has an encoder beside its decoder.
+        """
+        if self.encoder is not None:
+            raise UsageError("a model of two stacks is not ablated here, only one with one")
+        chosen = parse(heads, self.architecture)
+        layers = ",".join(str(layer) for layer in sorted({head.layer for head in chosen}))
+        found = self.inspect(given, Asked(layers=layers))[0]
+        assert found.token_ids is not None
+        types = None
+        if self.architecture.n_type:
+            encoded = self._encode(given.text, given.pair, given.truncate, self.architecture)
+            types = np.array(encoded.types)
+        return found, ablate(self.stack, found.token_ids, types, chosen, replacement)
+
+    def token(self, token_id: int) -> str:
+        """A token of the vocabulary as a person reads it."""
+        tokenizer = self.checkpoint.tokenizer
+        return tokenizer.readable(tokenizer.piece(token_id), token_id)
+
     def generate(self, given: Text, n_new: int, asked: Asked | None = None) -> Iterator[Inspection]:
         """Each new token as it is made, with its row of attention over all before it.
 
@@ -128,6 +157,7 @@ class Model:
         arch, tokenizer = self.architecture, self.checkpoint.tokenizer
         if self.encoder is not None or arch.kind != "causal":
             raise UsageError("the model predicts no next token: only a decoder goes on with a text")
+        self._require_sense(given)
         so_far = self._encode(given.text, None, given.truncate, arch)
         chosen, limit = _layers(asked, arch), n_context(arch, self.checkpoint.config)
         room = n_new if limit is None else min(n_new, limit - len(so_far.ids) + 1)

@@ -83,6 +83,18 @@ class Transformer:
         matrix = parts.matrix("output", arch.n_head * arch.d_head, arch.d_model)
         return matrix.reshape(arch.n_head, arch.d_head, arch.d_model)
 
+    @property
+    def has_head(self) -> bool:
+        """Whether the checkpoint can say what token comes next; a bare model cannot."""
+        return self.weights.find(*self._head_names()) is not None
+
+    def _head_names(self) -> list[str]:
+        arch = self.architecture
+        if "head" not in arch.names:
+            return []
+        tied = f" {arch.names['words']}" if arch.is_tied else ""
+        return [f"{name}.weight" for name in f"{arch.names['head']}{tied}".split()]
+
     def next_logits(self, hidden: Floats) -> Floats:
         """What the head of a language model says about the token after each.
 
@@ -96,10 +108,9 @@ class Transformer:
             DataError: the family or the checkpoint has no such head.
         """
         arch = self.architecture
-        if "head" not in arch.names:
+        names = self._head_names()
+        if not names:
             raise DataError("this family of models has no head that predicts the next token")
-        tied = f" {arch.names['words']}" if arch.is_tied else ""
-        names = [f"{name}.weight" for name in f"{arch.names['head']}{tied}".split()]
         scaled, shape = hidden * np.float32(arch.final_scale), (arch.n_vocab, arch.d_embedding)
         memory.require(4 * len(hidden) * arch.n_vocab, f"what {len(hidden)} tokens predict")
         logits = np.empty((len(hidden), arch.n_vocab), dtype=np.float32)
@@ -245,11 +256,14 @@ class Run:
             found["context"] = self._edit(index, found["context"])
         output = parts.output(found["context"])
         found |= {"query": query, "key": key, "value": value}
+        turns = plan.rotary is not None and plan.rotary.magnitude == 1  # and does nothing else
+        if plan.rotary is not None and turns and not {"query", "rotation"}.isdisjoint(keep):
+            found["rotation"] = self._angles(plan.rotary, 0)
+            keep = {*keep, "rotation"}
+        if "w_output" in keep:
+            found["w_output"] = self._model.output_projection(index)
         layer = _layer(index, plan.scale, found, keep)
-        more: dict[str, Any] = {"softcap": self._arch.softcap}
-        if plan.rotary is not None and "query" in keep and plan.rotary.magnitude == 1:
-            more["rotation"] = self._angles(plan.rotary, 0)
-        return replace(layer, **more), output
+        return replace(layer, softcap=self._arch.softcap), output
 
     def _attend_encoded(
         self, index: int, parts: Parts, inner: Floats, encoded: Floats, keep: Collection[str]

@@ -6,9 +6,10 @@ What happens then is turned into an exit code by `outcome`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -16,8 +17,9 @@ import typer
 from typer.core import TyperGroup
 
 from attn_cli.commands import outcome
+from attn_cli.commands.options import narrowed
 from attn_cli.commands.streams import held
-from attn_cli.errors import ExitCode, UsageError
+from attn_cli.errors import ExitCode, UsageError, did_you_mean
 
 COMMANDS = (
     "inspect",
@@ -31,6 +33,8 @@ COMMANDS = (
     "models",
     "schema",
 )
+
+_HELP_WIDTH = 120
 
 # typer 0.25 has its exceptions from click, later ones its own; this base is in both.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -46,17 +50,17 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             if ctx.resilient_parsing:
                 return None
-            close = get_close_matches(cmd_name, COMMANDS, n=1)
-            hint = f"Did you mean `attn {close[0]}`?" if close else "Try `attn --help`."
+            hint = did_you_mean(cmd_name, COMMANDS, "Try `attn --help`.", prefix="attn ")
             raise UsageError(f"there is no command `{cmd_name}`", hint)
         return build(cmd_name)
 
 
-def build(name: str) -> Any:
-    """A subcommand, ready to run."""
+def build(name: str, arguments: Sequence[str] = ("--help",)) -> Any:
+    """A subcommand, ready to run; for given arguments it need not know its other options."""
     module = import_module(f"attn_cli.commands.{name}")
+    function = narrowed(getattr(module, name), arguments)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, epilog=module.EPILOG)(getattr(module, name))
+    single.command(name, epilog=module.EPILOG)(function)
     return typer.main.get_command(single)
 
 
@@ -90,8 +94,12 @@ def run(arguments: list[str]) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
     printing_help = "--help" in arguments or not arguments
+    if printing_help:  # lines longer than these are hard to read, however wide the screen
+        width = min(shutil.get_terminal_size().columns, _HELP_WIDTH)
+        os.environ.setdefault("TERMINAL_WIDTH", str(width))
     if name in COMMANDS:  # the group need not be built to find it
-        command, program, arguments = build(name), f"attn {name}", arguments[1:]
+        arguments = arguments[1:]
+        command, program = build(name, arguments), f"attn {name}"
     else:
         command, program = typer.main.get_command(app), "attn"
     try:
@@ -121,7 +129,5 @@ def _tidy_environment() -> None:
         value = os.environ.get(name)
         if value is None:
             continue
-        if not (value.isascii() and value.isdigit() and value.strip("0")):
+        if not (value.isascii() and value.isdigit() and 1 <= len(value.lstrip("0")) <= 4):
             del os.environ[name]
-        elif len(value.lstrip("0")) > 4:
-            os.environ[name] = "10000"

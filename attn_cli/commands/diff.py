@@ -205,7 +205,7 @@ def _sources(
     """
     if not models:
         if b is None:
-            raise UsageError("there is only one file", "Name two files to compare.")
+            raise UsageError("there is no B: only one file is given", "Name two to compare.")
         if a == b == "-":
             raise UsageError("only one of A and B can be standard input", "Name a file for one.")
         return sources.inspections(a), sources.inspections(b)

@@ -90,8 +90,17 @@ def require_one_source(ctx: typer.Context, text: object, file: str | None) -> No
         raise UsageError("both a text and --file are given", "Give one of them.")
     if text in (None, []) and file is None and sys.stdin is not None and sys.stdin.isatty():
         with redirect_stdout(sys.stderr):
-            print(ctx.get_help())
+            print(_help(ctx))
         raise typer.Exit(ExitCode.TROUBLE)
+
+
+def _help(ctx: typer.Context) -> str:
+    """A command's help with all its options: this run knows only those that it was given."""
+    from attn_cli.commands.app import build
+
+    command = build(str(ctx.command.name))
+    with command.make_context(ctx.info_name, [], resilient_parsing=True) as whole:
+        return str(command.get_help(whole))
 
 
 def _bounded(chunks: Iterator[str], name: str) -> Iterator[str]:

@@ -1,10 +1,8 @@
 """The options of real models, shared by every command that can look into one."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import Group, option
@@ -13,9 +11,17 @@ from attn_cli.errors import UsageError
 from attn_cli.text import recovered
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.ablation import Ablation
+    from attn_cli.checkpoints.inspecting import Model, Text
     from attn_cli.inspection import Inspection
 
 MODEL = "Real model"
+
+AblateChoice = Literal["zero", "mean"]
+
+
+# Parts of the tutorial alone: what a real layer is given is no row of an embedding.
+_LACKS = {"position_code", "w_query", "w_key", "w_value", "dropout", "dropped", "output"}
 
 
 class RealModel(Group):
@@ -53,13 +59,28 @@ class RealModel(Group):
         bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
     ] = False
 
+    ablate: Annotated[
+        str | None,
+        option(
+            "--ablate",
+            panel=MODEL,
+            metavar="L.H",
+            help="Run again without these heads (3.5 or 2.0-3,3.5), and without their largest "
+            "weights one by one: what that does to the output.",
+        ),
+    ] = None
+    ablate_with: Annotated[
+        AblateChoice,
+        option("--ablate-with", panel=MODEL, help="What stands for a head: zeros or its mean."),
+    ] = "zero"
+
     def require_model(self) -> None:
         """Refuse what only a model can be given where there is none.
 
         Raises:
             UsageError: such an option is given without --model.
         """
-        for name in ("pair", "decoder", "truncate", "offline"):
+        for name in ("pair", "decoder", "truncate", "offline", "ablate"):
             if self.model is None and getattr(self, name):
                 raise UsageError(f"--{name} is for real models", "Name one with `--model`.")
 
@@ -73,7 +94,7 @@ class RealModel(Group):
         heads: str | None = None,
         keep: Collection[str] = (),
         generate: int | None = None,
-    ) -> Iterator[Inspection]:
+    ) -> "Iterator[Inspection]":
         """The Inspections of every text, each made when it is asked for.
 
         Args:
@@ -81,16 +102,17 @@ class RealModel(Group):
             keep: arrays to hold beside the weights.
             generate: go on with the text for so many tokens, an Inspection each.
         """
-        from attn_cli.checkpoints.inspecting import Asked, Model, Text
-        from attn_cli.checkpoints.locate import open_checkpoint
+        from attn_cli.checkpoints.inspecting import Asked
 
-        assert self.model is not None
-        bar = sys.stderr is not None and sys.stderr.isatty()
-        model = Model(open_checkpoint(self.model, offline=self.offline, progress=bar))
+        if not _LACKS <= set(keep) and (lacking := sorted(_LACKS & set(keep))):
+            raise UsageError(
+                f"--show has no `{lacking[0]}` of a real model",
+                "Its rows are made of what came out of the layers before.",
+            )
+        model = self._opened()
         asked = Asked(layers=layers, heads=heads, keep=keep)
         for place, one in inputs.texts(text, file, by_lines=lines):
-            pair, decoder = (t and recovered(t) for t in (self.pair, self.decoder))
-            given = Text(one, pair, decoder, self.truncate)
+            given = self._given(one)
             with inputs.placed(place):
                 if generate is None:
                     found = model.inspect(given, asked)
@@ -102,8 +124,35 @@ class RealModel(Group):
                     _say_cut(inspection)
             yield from found
 
+    def ablations(
+        self, text: str | None, file: str | None, *, lines: bool
+    ) -> "Iterator[tuple[Inspection, Ablation, str]]":
+        """Every text with what the ablation of its heads did, and its likeliest next token."""
+        model = self._opened()
+        assert self.ablate is not None
+        for place, one in inputs.texts(text, file, by_lines=lines):
+            with inputs.placed(place):
+                found, ablation = model.ablate(self._given(one), self.ablate, self.ablate_with)
+                _say_cut(found)
+                likeliest = ablation.likeliest
+                yield found, ablation, "" if likeliest is None else model.token(likeliest)
 
-def _each_said(steps: Iterator[Inspection], n_new: int) -> Iterator[Inspection]:
+    def _opened(self) -> "Model":
+        from attn_cli.checkpoints.inspecting import Model
+        from attn_cli.checkpoints.locate import open_checkpoint
+
+        assert self.model is not None
+        bar = sys.stderr is not None and sys.stderr.isatty()
+        return Model(open_checkpoint(self.model, offline=self.offline, progress=bar))
+
+    def _given(self, text: str) -> "Text":
+        from attn_cli.checkpoints.inspecting import Text
+
+        pair, decoder = (t and recovered(t) for t in (self.pair, self.decoder))
+        return Text(text, pair, decoder, self.truncate)
+
+
+def _each_said(steps: "Iterator[Inspection]", n_new: int) -> "Iterator[Inspection]":
     """The steps of a generation, with a remark where the text was cut, or there are too few."""
     n, step = 0, None
     for n, step in enumerate(steps, start=1):
@@ -114,7 +163,7 @@ def _each_said(steps: Iterator[Inspection], n_new: int) -> Iterator[Inspection]:
         remark(f"the model's positions are full after {n} of {n_new} tokens")
 
 
-def _say_cut(inspection: Inspection) -> None:
+def _say_cut(inspection: "Inspection") -> None:
     """Say on standard error that a text was cut, if it was."""
     if n_uncut := inspection.source.settings.get("n_uncut"):
         n = len(inspection.key_tokens)

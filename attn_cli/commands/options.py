@@ -6,11 +6,12 @@ command, which then gets the whole group as one value.
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.models import OptionInfo
 
 from attn_cli.errors import UsageError
 from attn_cli.text import Split
@@ -87,12 +88,42 @@ def grouped(command: Callable[..., int]) -> Callable[..., int]:
 
     def run(**values: Any) -> int:
         for name, group in groups.items():
-            values[name] = group(**{option: values.pop(option) for option in names[name]})
+            given = [option for option in names[name] if option in values]
+            values[name] = group(**{option: values.pop(option) for option in given})
         return command(**values)
 
+    return _declared(run, command, parameters)
+
+
+def narrowed(command: Callable[..., int], arguments: Sequence[str]) -> Callable[..., int]:
+    """A command with only the options that stand on its command line; others keep their default.
+
+    typer takes a sixth of a millisecond for every option that it is told of. Where help is asked
+    for, or something is no option of this command (a typo, short ones in one word), all stay.
+    """
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    names = {parameter.name: _option_names(parameter) for parameter in parameters}
+    given = {word.partition("=")[0] for word in arguments if word.startswith("-")} - {"-", "--"}
+    if not given <= set().union(*names.values()):
+        return command
+    needed = [p for p in parameters if not names[p.name] or given & names[p.name]]
+    return _declared(lambda **values: command(**values), command, needed)
+
+
+def _option_names(parameter: inspect.Parameter) -> set[str]:
+    """The names of an option; none of an argument. In an annotation typer's default is a name."""
+    found = getattr(parameter.annotation, "__metadata__", ())
+    options = [item for item in found if isinstance(item, OptionInfo)]
+    return {str(name) for item in options for name in (item.default, *(item.param_decls or ()))}
+
+
+def _declared(
+    run: Callable[..., int], command: Callable[..., int], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., int]:
+    """`run` as typer is to see it: with the name and help of `command`, and these parameters."""
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
 
 

@@ -1,11 +1,9 @@
 """Output: Inspections to standard output or a file, as the shared options ask."""
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,9 +18,10 @@ from attn_cli.commands.options import (
     option,
 )
 from attn_cli.commands.streams import encoding_has, output_encoding, write_bytes, write_text
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.ablation import Ablation
     from attn_cli.inspection import Inspection
     from attn_cli.terminal.render import Line
     from attn_cli.terminal.styles import ColorDepth, Screen
@@ -108,9 +107,8 @@ class Output(Group):
         names = [name.strip() for part in self.show for name in part.split(",") if name.strip()]
         for name in names:
             if name not in SHOWABLE and name != "all":
-                close = get_close_matches(name, SHOWABLE, n=1)
-                known = f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(SHOWABLE)}."
-                raise UsageError(f"--show has no part `{name}`", known)
+                hint = did_you_mean(name, SHOWABLE, f"Use: {', '.join(SHOWABLE)}, all.")
+                raise UsageError(f"--show has no part `{name}`", hint)
         if not names:
             raise UsageError("--show names no part", f"Use: {', '.join(SHOWABLE)}, all.")
         return SHOWABLE if "all" in names else tuple(names)
@@ -172,6 +170,27 @@ class Output(Group):
         if not names:
             raise UsageError("--show names nothing that is compared", f"Use: {', '.join(known)}.")
         return names
+
+    def ablated(self, found: "Iterable[tuple[Inspection, Ablation, str]]") -> None:
+        """Print what the ablation of heads did, as a table or as JSON Lines."""
+        if self.out is not None or self.format not in (None, "table", "json", "jsonl"):
+            raise UsageError(
+                "an ablation is printed as a table or as JSON", "Redirect what `--json` prints."
+            )
+        for index, (inspection, ablation, likeliest) in enumerate(found):
+            if self.json or self.format in ("json", "jsonl"):
+                from attn_cli.files.ablation import write
+
+                write_bytes(write(inspection, ablation, likeliest, self.precision))
+                continue
+            from attn_cli.tables import PRECISION
+            from attn_cli.terminal import ablation as view
+            from attn_cli.terminal.render import render
+
+            on = screen(self.color)
+            precision = PRECISION if self.precision is None else self.precision
+            drawn = view.lines(inspection, ablation, likeliest, on, precision=precision)
+            write_text(("\n" if index else "") + render(drawn, on.colors))
 
     def _name(self, many: bool) -> str:
         """The format, a key of `attn_cli.files.FORMATS` or `table`."""
@@ -251,6 +270,8 @@ def _has_many_heads(inspection: "Inspection") -> bool:
 
 def _command_line() -> str:
     """What was typed, for a hint on how to go on."""
+    import shlex
+
     return shlex.join(("attn", *sys.argv[1:]))
 
 

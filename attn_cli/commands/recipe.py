@@ -1,6 +1,7 @@
-"""The tutorial's options, shared by every command that runs it, and the Inspections they give."""
+"""The tutorial's options, shared by every command that runs it, and the Inspections they give.
 
-from __future__ import annotations
+Its annotations are values, not strings, which typer would compile at every start.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -243,7 +244,7 @@ def inspections(
     *,
     lines: bool = False,
     given: Iterable[tuple[str, str]] | None = None,
-) -> Iterator[Inspection]:
+) -> "Iterator[Inspection]":
     """The Inspection of every text that the options name, each made when it is asked for.
 
     Texts that are `given`, with their places, are taken instead of those that the options name.

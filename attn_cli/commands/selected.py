@@ -1,7 +1,5 @@
 """Which layers, heads and tokens: the options that every command with Inspections shares."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,24 +43,29 @@ class Selected(Group):
         """Whether layers or heads were named."""
         return self.layer is not None or self.head is not None
 
-    def of(self, inspections: Iterable[Inspection]) -> Iterator[Inspection]:
+    def of(self, inspections: "Iterable[Inspection]") -> "Iterator[Inspection]":
         """The Inspections with what is selected of them.
 
         Raises:
             UsageError: there is no such layer or head.
         """
+        for inspection in inspections:
+            yield self.folded(self._chosen(inspection) if self.some else inspection)
+
+    def _chosen(self, inspection: "Inspection") -> "Inspection":
         from attn_cli import selection
 
-        for inspection in inspections:
-            if self.layer is not None:
-                places = selection.numbers(self.layer, len(inspection.layers), "layer")
-                inspection = selection.select_layers(inspection, places)
-            if self.head is not None:
-                inspection = selection.select_heads(inspection, self.head)
-            yield self.folded(inspection)
+        if self.layer is not None:
+            places = selection.numbers(self.layer, len(inspection.layers), "layer")
+            inspection = selection.select_layers(inspection, places)
+        if self.head is not None:
+            inspection = selection.select_heads(inspection, self.head)
+        return inspection
 
-    def folded(self, inspection: Inspection) -> Inspection:
+    def folded(self, inspection: "Inspection") -> "Inspection":
         """An Inspection with its tokens put together as asked."""
+        if not (self.words or self.fold_special):
+            return inspection
         from attn_cli import folding
 
         if self.words:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from attn_cli.errors import DataError, UsageError
-from attn_cli.files.foreign import Hints, Reading
 from attn_cli.files.whole import read_whole, write_whole
 
 if TYPE_CHECKING:
+    from attn_cli.files.foreign import Hints, Reading
     from attn_cli.inspection import Inspection
 
 SCHEMA_FILE = Path(__file__).with_name("attn-1.schema.json")
@@ -123,7 +123,7 @@ def readings(
         UsageError: a hint is given that does not fit.
     """
     name, data = read_whole(source)
-    yield from import_module("attn_cli.files.reading").read(data, name, hints or Hints())
+    yield from import_module("attn_cli.files.reading").read(data, name, hints)
 
 
 def load_tensors(
@@ -162,7 +162,7 @@ def load_all(source: str | os.PathLike[str] | BinaryIO, **hints: Any) -> Iterato
 
 def decode(data: bytes, name: str) -> Iterator[Inspection]:
     """The Inspections in the bytes of a file of any origin, which messages call `name`."""
-    for reading in import_module("attn_cli.files.reading").read(data, name, Hints()):
+    for reading in import_module("attn_cli.files.reading").read(data, name):
         yield reading.inspection
 
 
@@ -193,6 +193,8 @@ def load(source: str | os.PathLike[str] | BinaryIO, **hints: Any) -> Inspection:
 
 
 def _hints(given: dict[str, Any]) -> Hints:
+    from attn_cli.files.foreign import Hints
+
     unknown = next((name for name in given if name not in Hints._fields), None)
     if unknown is not None:
         raise UsageError(f"there is no hint `{unknown}`", f"Use: {', '.join(Hints._fields)}.")

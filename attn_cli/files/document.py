@@ -15,7 +15,6 @@ import numpy as np
 
 from attn_cli.errors import DataError
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
-from attn_cli.strict_json import parse
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def parsed(data: bytes, name: str) -> Iterator[tuple[Any, str]]:
     Raises:
         DataError: as `strict_json.parse`.
     """
+    from attn_cli.strict_json import parse  # whoever only writes can do without
+
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     # A document of ours is one line; one that a formatter spread over many is a single document.
     starts = [line for line in lines if line.strip()]
@@ -155,18 +156,25 @@ def _object(value: Any, number: Callable[[Any], str]) -> Iterator[str]:
     """JSON text in pieces; `json` writes all but the arrays."""
     if isinstance(value, np.ndarray):
         yield from _array(value, number)
+    elif not _holds_array(value):
+        yield json.dumps(value, allow_nan=False)
     elif isinstance(value, Mapping):
         for index, (key, item) in enumerate(value.items()):
             yield f"{', ' if index else '{'}{json.dumps(key)}: "
             yield from _object(item, number)
-        yield "}" if value else "{}"
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield "}"
+    else:
         for index, item in enumerate(value):
             yield ", " if index else "["
             yield from _object(item, number)
         yield "]"
-    else:
-        yield json.dumps(value, allow_nan=False)
+
+
+def _holds_array(value: Any) -> bool:
+    if not isinstance(value, (Mapping, list)):
+        return False
+    items = value.values() if isinstance(value, Mapping) else value
+    return any(isinstance(item, np.ndarray) or _holds_array(item) for item in items)
 
 
 def _array(array: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:

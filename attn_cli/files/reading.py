@@ -27,13 +27,14 @@ _SHUT = {  # first bytes of what is not opened, what it is, and what to do
 }
 
 
-def read(data: bytes, name: str, hints: Hints) -> Iterator[Reading]:
+def read(data: bytes, name: str, hints: Hints | None = None) -> Iterator[Reading]:
     """Every Inspection in the bytes of a file.
 
     Raises:
         DataError: it cannot be read, or is not what it should be; the message says where.
         UsageError: a hint is given for what attn wrote, or does not fit.
     """
+    hints = hints or Hints()
     # First: the length that it begins with may be any other format's first bytes.
     if _module("safetensors").is_safetensors(data):
         yield from _safetensors(data, name, hints)

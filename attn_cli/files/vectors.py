@@ -50,7 +50,9 @@ def read_npy(data: bytes, name: str) -> Any:
     """
     try:
         file = BytesIO(data)
-        major, _ = np.lib.format.read_magic(file)
+        major, minor = np.lib.format.read_magic(file)
+        if major not in (1, 2):  # 3 is for names of fields alone
+            raise DataError(f"{name} is NPY of version {major}.{minor}, not 1.0 or 2.0")
         shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
         if math.prod(shape) * dtype.itemsize > len(data):
             raise DataError(f"{name} claims more numbers than it holds: {shape}")
@@ -89,7 +91,7 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
         ) from None
     try:
         reader = csv.reader(StringIO(text, newline=""), strict=True)
-        lines = [line for line in reader if any(line)]
+        lines = [line for line in reader if any(map(str.strip, line))]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
     # A heading: no numbers, or column numbers behind an empty corner, as pandas writes them.

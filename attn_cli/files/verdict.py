@@ -54,6 +54,7 @@ def write(verdict: Verdict) -> Iterator[bytes]:
         ],
         "tried": verdict.n_tried,
         "pairs_tried": verdict.tried_pairs,
+        "by_chance": verdict.by_chance,
     }
     yield json.dumps(document).encode("ascii") + b"\n"
 

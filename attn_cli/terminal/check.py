@@ -6,20 +6,27 @@ It draws a Verdict; the comparing is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
 from attn_cli.checking.rows import Mistake
-from attn_cli.checking.verdict import Verdict
+from attn_cli.checking.verdict import MOST_CHANCE, Verdict
 from attn_cli.tables import cell_labels, format_number
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.styles import PLAIN, TITLE, Screen
 
+if TYPE_CHECKING:
+    from attn_cli.types import Floats
+
 _MOST_SHOWN = 6  # explanations
 _MOST_TERMS = 4  # of a sum
+_TOO_LITTLE = (
+    "these numbers are so few or so much alike that others would fit. Print more decimals."
+)
 
 
 def lines(verdict: Verdict, screen: Screen, explain: str = "") -> Iterator[Line]:
@@ -63,16 +70,14 @@ def _verdict(verdict: Verdict) -> str:
 def _explanations(verdict: Verdict, screen: Screen) -> Iterator[Line]:
     found = verdict.findings
     if not found:
-        more = (
-            "made alone or two together"
-            if verdict.tried_pairs
-            else "made alone; the matrix is too large to try two together"
-        )
+        how = "made alone or two together" if verdict.tried_pairs else "each made alone"
         yield from wrapped(
-            f"No known mistake explains these numbers: {verdict.n_tried} were compared, {more}.",
+            f"No known mistake explains these numbers: {verdict.n_tried} were compared, {how}.",
             screen,
             PLAIN,
         )
+        if not verdict.tried_pairs:
+            yield from wrapped(_why_not_pairs(verdict), screen)
         return
     yield from wrapped(_heading(found), screen, PLAIN)
     for number, mistakes in enumerate(found[:_MOST_SHOWN], start=1):
@@ -83,6 +88,13 @@ def _explanations(verdict: Verdict, screen: Screen) -> Iterator[Line]:
     if len(found) > _MOST_SHOWN:
         rest = len(found) - _MOST_SHOWN
         yield from wrapped(f"and {rest} more, which `--json` lists", screen)
+    if verdict.by_chance > MOST_CHANCE:
+        yield from wrapped(f"This may be chance: {_TOO_LITTLE}", screen)
+
+
+def _why_not_pairs(verdict: Verdict) -> str:
+    why = "the sizes are too large." if verdict.fit.tells(verdict.student) else _TOO_LITTLE
+    return f"Two together were not tried: {why}"
 
 
 def _heading(found: Sequence[Sequence[Mistake]]) -> str:
@@ -144,7 +156,9 @@ def arithmetic(verdict: Verdict, places: int) -> Iterator[tuple[str, str]]:
     elif verdict.what == "context" and layer.value is not None:
         group = len(layer.weights) // len(layer.value)
         mixing = layer.weights if layer.dropped is None else layer.dropped
-        pairs = (mixing[head, row].tolist(), layer.value[head // group][:, column].tolist())
+        allowed = verdict.inspection.mask.allowed
+        seen = slice(None) if allowed is None else allowed[row]
+        pairs = mixing[head, row][seen], layer.value[head // group][seen, column]
         yield "context", _products(*pairs, shown) + shown(verdict.worst.ours)
 
 
@@ -154,11 +168,12 @@ def _score(verdict: Verdict, shown: Callable[[float], str]) -> str:
     if layer.query is None or layer.key is None or verdict.recipe.score == "additive":
         return ""
     key = layer.key[head * len(layer.key) // len(layer.query), column]
-    return _products(layer.query[head, row].tolist(), key.tolist(), shown)
+    return _products(layer.query[head, row], key, shown)
 
 
-def _products(one: list[float], other: list[float], shown: Callable[[float], str]) -> str:
-    terms = [f"{shown(a)}·{shown(b)}" for a, b in zip(one, other, strict=True)]
+def _products(one: Floats, other: Floats, shown: Callable[[float], str]) -> str:
+    pairs = zip(one.tolist(), other.tolist(), strict=True)
+    terms = [f"{shown(a)}·{shown(b)}" for a, b in pairs]
     dots = [f"… ({len(terms)} products)"] if len(terms) > _MOST_TERMS else []
     return " + ".join([*terms[:_MOST_TERMS], *dots]) + " = "
 

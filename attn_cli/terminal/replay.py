@@ -49,7 +49,7 @@ def overview(
 def one(item: Published, replayed: Replayed, screen: Screen) -> Iterator[Line]:
     """Theirs and ours as tables, how far they are apart, and the command line."""
     yield [Segment(screen.symbols(f"{item.name} ({item.source})"), TITLE)]
-    yield from wrapped(f"$ {item.command}", screen)
+    yield from wrapped(item.command, screen)
     dtype = np.int64 if np.asarray(item.values).dtype.kind == "i" else np.float64
     for name, values in (("published", replayed.theirs), ("ours", replayed.ours)):
         table = _table(name, values, dtype)

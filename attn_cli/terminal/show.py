@@ -18,7 +18,7 @@ from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, forma
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
-from attn_cli.terminal.flow import MOST_LINES, flow_lines
+from attn_cli.terminal.flow import flow_lines
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
@@ -55,9 +55,9 @@ def lines(
         strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
-    if "tokens" in names and _has_many_tokens(inspection, screen, precision):
+    if names == SHOWN and _has_many_tokens(inspection, screen, precision):
         yield []
-        yield from flow_lines(inspection, screen, MOST_LINES if names == SHOWN else None)
+        yield from flow_lines(inspection, screen)
         names = [name for name in names if name != "tokens"]
     for table in tables(inspection, names):
         if own_scale and table.scale == "weight":
