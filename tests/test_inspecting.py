@@ -1,4 +1,4 @@
-"""A text through a checkpoint: what comes out is what transformers computes, and says what it is."""
+"""A text through a checkpoint gives what transformers computes, and says what it is."""
 
 from __future__ import annotations
 

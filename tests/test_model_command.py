@@ -1,4 +1,4 @@
-"""`--model` from end to end: what is shown, what is JSON, and what is refused, in real processes."""
+"""`--model` from end to end: what is shown and what is refused, in real processes."""
 
 from __future__ import annotations
 

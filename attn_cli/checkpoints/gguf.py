@@ -140,6 +140,10 @@ class GgufFile:
         what = f"tensor `{name}`"
         return self._file.view(entry.start, entry.end - entry.start, what)
 
+    def release(self) -> None:
+        """Let what was read leave memory; it can be read again."""
+        self._file.release()
+
 
 class _Header:
     """What comes before the numbers, read from its beginning to its end."""

@@ -127,6 +127,10 @@ class GgufTensors:
         found: Floats = self.read(name)[index]
         return found
 
+    def release(self) -> None:
+        """Let what was read leave memory; it can be read again."""
+        self._file.release()
+
     def _unshifted(self, weight: Floats) -> Floats:
         import numpy as np
 

@@ -51,6 +51,11 @@ class MappedFile:
             )
         return memoryview(self._map)[start : start + length]
 
+    def release(self) -> None:
+        """Let the pages that were touched leave memory; views stay good, and touch them anew."""
+        if "_map" in vars(self) and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     @cached_property
     def _map(self) -> mmap.mmap:
         with opened(self.path) as file:

@@ -88,6 +88,10 @@ class SafetensorsFile:
             memory.require(4 * math.prod(shape), what, "Use a smaller model.")
         return to_float32(data, dtype, what).reshape(shape)
 
+    def release(self) -> None:
+        """Let what was read leave memory; it can be read again."""
+        self._file.release()
+
 
 class Safetensors:
     """The tensors of one or more files as one collection; each name is in one of them.
@@ -129,6 +133,11 @@ class Safetensors:
     def rows(self, name: str, index: Integers | slice) -> Floats:
         """Some rows of a tensor, converting no others; `index` are their numbers, none negative."""
         return self._home(name).read(name, index)
+
+    def release(self) -> None:
+        """Let what was read leave memory; it can be read again."""
+        for file in self.files:
+            file.release()
 
     def _home(self, name: str) -> SafetensorsFile:
         if name not in self._homes:

@@ -118,6 +118,7 @@ class Transformer:
             block = slice(start, start + _VOCABULARY_BLOCK)
             with quiet():
                 logits[:, block] = scaled @ self.weights.rows(*names, shape=shape, index=block).T
+            self.weights.release()
         if (bias := arch.names.get("head_bias")) and self.weights.find(bias):
             logits += self.weights.read(bias, shape=(1, arch.n_vocab))
         return logits if arch.final_softcap is None else softcap_logits(logits, arch.final_softcap)
@@ -200,6 +201,7 @@ class Run:
         """Run the next layer, whose numbers must be finite."""
         with quiet():
             step = self._step(keep)
+        self._model.weights.release()
         if not np.isfinite(self._hidden).all():
             raise DataError(
                 f"layer {step.own.index} of the model gives numbers that are not finite",

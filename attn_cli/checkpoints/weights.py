@@ -86,6 +86,12 @@ class Weights:
         """
         return self._tensors.rows(self.require(*names, shape=shape), index)
 
+    def release(self) -> None:
+        """Let what was read leave memory, where the reader can do that; it can be read again."""
+        release = getattr(self._tensors, "release", None)
+        if release is not None:
+            release()
+
 
 def _old_spelling(name: str) -> str:
     """What BERT's first files call a tensor of a norm."""
