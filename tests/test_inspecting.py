@@ -290,3 +290,39 @@ def test_memory_stays_near_what_was_asked(tmp_path: Path) -> None:
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
         assert owner.size == layer.weights.size
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says what is mapped")
+def test_pages_leave_memory_with_their_layer(tmp_path: Path) -> None:
+    from attn_cli.checkpoints.mapped import MappedFile
+
+    def resident() -> int:
+        """KiB of the file that are in this process."""
+        lines = Path("/proc/self/smaps").read_text().splitlines()
+        start = next(i for i, line in enumerate(lines) if line.endswith(str(path)))
+        return int(next(line for line in lines[start:] if line.startswith("Rss:")).split()[1])
+
+    path = tmp_path / "weights"
+    path.write_bytes(b"\1" * (8 << 20))
+    file = MappedFile(path)
+    file.release()  # nothing is mapped yet
+    numbers = np.frombuffer(file.view(0, file.size, "all"), np.uint8)
+    assert numbers.sum() == file.size and resident() > 7000
+    file.release()
+    assert resident() < 1000
+    assert numbers.sum() == file.size  # the view stays good
+
+
+def test_a_run_lets_go_after_every_layer(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(str(reference(tmp_path, "llama")))
+    released: list[set[str]] = []
+
+    class Releasing(Counting):
+        def release(self) -> None:
+            names = (name.split("layers.") for name in self.reads)
+            released.append({after[0] for _, *rest in names for after in rest})
+
+    model = Model(replace(checkpoint, tensors=Releasing(checkpoint.tensors)))
+    model.inspect(Text("w5 w6"), Asked(layers="0-2"))
+    assert released == [{"0"}, {"0", "1"}, {"0", "1", "2"}][: len(released)]
+    assert len(released) == min(3, len(model.architecture.layers))
