@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.inspection import Inspection, Layer, Token
+from attn_cli.inspection import FOLDED, Inspection, Layer, Token, folded_pieces
 
 if TYPE_CHECKING:
     from attn_cli.types import Booleans, Floats
-
-FOLDED = "[special]"
 
 _Groups = list[list[int]]
 
@@ -77,6 +75,9 @@ def sink_mass(inspection: Inspection) -> tuple[str, Floats]:
     token where there are none.
     """
     keys = inspection.key_tokens
+    if folded_pieces(keys):
+        looking = (layer.weights[..., -1:] for layer in inspection.layers)
+        return FOLDED, np.stack([weights.sum(axis=2).mean(axis=1) for weights in looking])
     sinks = [place for place in range(len(keys)) if place not in set(_ordinary(keys))]
     rows = _ordinary(inspection.query_tokens) or list(range(len(inspection.query_tokens)))
     name = " and ".join(dict.fromkeys(keys[place].text for place in sinks))
@@ -145,8 +146,10 @@ def _folded(
 
 
 def _folded_layer(layer: Layer, queries: _Groups, keys: _Groups) -> Layer:
-    sums = np.stack([layer.weights[..., places].sum(axis=-1) for places in keys], axis=-1)
-    weights = np.stack([sums[:, places].mean(axis=1) for places in queries], axis=1)
+    exact = layer.weights.astype(np.float64)  # sums of many float32 would lose mass
+    sums = np.stack([exact[..., places].sum(axis=-1) for places in keys], axis=-1)
+    means = np.stack([sums[:, places].mean(axis=1) for places in queries], axis=1)
+    weights = means.astype(np.float32)
     allowed = None if layer.allowed is None else _any(layer.allowed, queries, keys)
     return Layer(index=layer.index, head_index=layer.head_index, weights=weights, allowed=allowed)
 

@@ -56,6 +56,15 @@ class Token(NamedTuple):
     pieces: tuple[str, ...] = ()  # the tokens that were folded into this one
 
 
+FOLDED = "[special]"  # the key that special tokens were folded into
+
+
+def folded_pieces(tokens: Sequence[Token]) -> tuple[str, ...]:
+    """The tokens that were folded into the last one; none where it is an ordinary token."""
+    last = tokens[-1]
+    return last.pieces if last.text == FOLDED and last.special else ()
+
+
 class Vectors(NamedTuple):
     """Embedding rows from elsewhere: (n, d_model) float32, and the token of each where known."""
 
@@ -214,16 +223,20 @@ class Inspection(Frozen):
         return self.mask.allowed if layer.allowed is None else layer.allowed
 
     @property
-    def n_kv_head(self) -> int | None:
-        """Key/value heads, from the keys or, where they were not kept, from the model's settings.
+    def n_head(self) -> int:
+        """The heads of a layer in the model, of which an Inspection may hold some."""
+        said = self.source.settings.get("n_head")
+        return said if type(said) is int and said > 0 else self.dimensions.get("n_head", 1)
 
-        None where neither says.
-        """
-        key = self.layers[0].key if self.layers else None
-        if key is not None:
-            return len(key)
+    @property
+    def n_kv_head(self) -> int:
+        """The key/value heads of a layer in the model, each for as many of the heads."""
         said = self.source.settings.get("n_kv_head")
-        return said if type(said) is int else None
+        if type(said) is not int:
+            key = self.layers[0].key if self.layers else None
+            said = None if key is None else len(key)
+        n_head = self.n_head
+        return said if said and n_head % said == 0 else n_head
 
     @property
     def dimensions(self) -> dict[str, int]:

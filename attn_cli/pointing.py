@@ -65,8 +65,9 @@ def choices(tokens: Sequence[Token]) -> str:
 
 
 def _places(tokens: Sequence[Token], word: str) -> list[int]:
-    """Where a word stands, as it is in the text or as a table shows it."""
-    return [place for place, token in enumerate(tokens) if word in (token.text, label(token.text))]
+    """Where a word stands, as it is in the text or as a table shows it; else beside spaces."""
+    exact = [place for place, token in enumerate(tokens) if word in (token.text, label(token.text))]
+    return exact or [place for place, token in enumerate(tokens) if word == token.text.strip(" ")]
 
 
 def _hint(tokens: Sequence[Token], word: str) -> str:

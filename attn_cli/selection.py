@@ -19,7 +19,7 @@ def numbers(specification: str, count: int, name: str) -> list[int]:
     """The numbers that a specification names, each once, in its order.
 
     Args:
-        specification: `3`, `0-3`, `-1` (the last), `0,5,-2`, or `all`.
+        specification: `3`, `0-3`, `-1` (the last), `-3--1`, `0,5,-2`, or `all`.
         count: how many there are; a number is from 0 to count - 1, or from -count to -1.
         name: what is counted, for messages: `layer` or `head`.
 
@@ -33,8 +33,8 @@ def numbers(specification: str, count: int, name: str) -> list[int]:
         return list(range(count))
     found: list[int] = []
     for part in specification.split(","):
-        first, dash, last = part.strip().rpartition("-")
-        ends = (first, last) if dash and first else (part, part)
+        first, dash, last = part.strip()[1:].partition("-")  # a sign may stand before the first
+        ends = (part.strip()[:1] + first, last) if dash else (part, part)
         low, high = (_number(end.strip(), count, name, specification) for end in ends)
         if low > high:
             raise UsageError(f"--{name} {specification}: {low} comes after {high}")
@@ -63,11 +63,16 @@ def select_heads(inspection: Inspection, specification: str) -> Inspection:
     Raises:
         UsageError: a layer has no such head.
     """
-    layers = tuple(_with_heads(layer, specification) for layer in inspection.layers)
+    layers = tuple(with_heads(layer, specification) for layer in inspection.layers)
     return replace(inspection, layers=layers)
 
 
-def _with_heads(layer: Layer, specification: str) -> Layer:
+def with_heads(layer: Layer, specification: str) -> Layer:
+    """A layer with only some heads; they keep their numbers, and each takes its key/value head.
+
+    Raises:
+        UsageError: the layer has no such head.
+    """
     n_head = len(layer.weights)
     chosen = numbers(specification, n_head, "head")
     if chosen == list(range(n_head)):

@@ -112,7 +112,9 @@ def facts(inspection: Inspection) -> list[str]:
     source, n = inspection.source, len(inspection.query_tokens)
     said = [f"{n} token{'s' * (n != 1)}", _KINDS[inspection.kind]]
     if inspection.text:  # otherwise it is the title
-        said.append(source.model)
+        kind = [source.architecture, source.settings.get("stored")]
+        known = ", ".join(str(part) for part in kind if part) if kind[1] else ""
+        said.append(f"{source.model} ({known})" if known else source.model)
     if source.recipe:
         said.append(f"recipe {source.recipe}")
     if source.seed is not None:
@@ -123,17 +125,26 @@ def facts(inspection: Inspection) -> list[str]:
 def _choices(inspection: Inspection) -> Iterator[str]:
     """What is not as in the plainest attention: heads, mask, positions, scores."""
     sizes, settings = inspection.dimensions, inspection.source.settings
-    n_layer, n_head, n_kv_head = sizes["n_layer"], sizes.get("n_head", 1), inspection.n_kv_head
-    if n_layer > 1:
-        yield f"{n_layer} layers"
-    if n_head > 1:
-        shared = f" on {n_kv_head} key/value heads" if n_kv_head not in (None, n_head) else ""
-        yield f"{n_head} heads{shared}"
+    if type(n := settings.get("n_uncut")) is int:
+        yield f"cut from {n} tokens"
+    if counted := _count(sizes["n_layer"], settings.get("n_layer"), "layer"):
+        yield counted
+    if counted := _count(sizes.get("n_head", 1), settings.get("n_head"), "head"):
+        shared = inspection.n_head // inspection.n_kv_head > 1
+        on = f" on {inspection.n_kv_head} key/value head" + "s" * (inspection.n_kv_head > 1)
+        yield counted + on * shared
     if inspection.mask.name not in ("none", inspection.kind):
         yield f"mask {inspection.mask.name}"
     for name, plain in (("positions", "none"), ("score", "scaled"), ("dropout", 0)):
         if settings.get(name, plain) != plain:
             yield f"{name} {settings[name]}"
+
+
+def _count(n: int, total: object, noun: str) -> str:
+    """How many there are, and of how many where they were chosen; nothing where it is the one."""
+    if type(total) is int and total > n:
+        return f"{n} of {total} {noun}s"
+    return f"{n} {noun}s" if n > 1 else ""
 
 
 def doubts(inspection: Inspection) -> list[str]:
@@ -263,12 +274,11 @@ def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table
     to_keys = kind.columns == _KEYS
     columns = token_labels(inspection.key_tokens) if to_keys else _numbers(stack.shape[-1])
     masked = to_keys and name not in ("scores", "dropout")
-    head_name = "key/value head" if kind.shared else "head"
     for head, values in enumerate(stack if stack.ndim == 3 else [stack]):
         where = f"layer {layer.index}"
         yield Table(
             name=name,
-            where=where if stack.ndim == 2 else f"{where}, {head_name} {_head(layer, kind, head)}",
+            where=where if stack.ndim == 2 else f"{where}, {_head(inspection, layer, kind, head)}",
             rows=kind.rows,
             columns=kind.columns,
             row_labels=row_labels,
@@ -280,10 +290,15 @@ def _of_layer(inspection: Inspection, layer: Layer, name: str) -> Iterator[Table
         )
 
 
-def _head(layer: Layer, kind: _Kind, place: int) -> int:
-    """The number of a head in its model."""
-    named = layer.head_index
-    return place if named is None or kind.shared else int(named[place])
+def _head(inspection: Inspection, layer: Layer, kind: _Kind, place: int) -> str:
+    """What a head is called, with the key/value head that it shares with others."""
+    named, group = layer.head_index, inspection.n_head // inspection.n_kv_head
+    if kind.shared and named is None:
+        return f"key/value head {place}"
+    head = place if named is None else int(named[place])
+    if kind.shared:  # chosen heads each took their own along
+        return f"key/value head {head // group}, as head {head} has it"
+    return f"head {head}" + (f" (key/value head {head // group})" if group > 1 else "")
 
 
 def _numbers(count: int) -> list[str]:

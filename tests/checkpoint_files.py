@@ -92,3 +92,40 @@ def gguf_file(path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def word_tokenizer(n: int = 61, *, single: str = "$A", pair: str = "$A:0 $B:1") -> bytes:
+    """A tokenizer.json that calls token i `wi`, so that a text can be written for any ids.
+
+    Token 0 is also special as `<s>`, and 2 as `</s>`, for the templates of one text and of a pair.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {f"w{i}": i for i in range(n)}
+    vocabulary["<s>"], vocabulary["</s>"] = vocabulary.pop("w0"), vocabulary.pop("w2")
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="w1"))
+    made.add_special_tokens(["<s>", "</s>"])
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    marks = [("<s>", 0), ("</s>", 2)]
+    made.post_processor = processors.TemplateProcessing(single, pair, marks)
+    return made.to_str().encode()
+
+
+def words(ids: Any) -> str:
+    """A text of which `word_tokenizer` makes these ids."""
+    return " ".join({0: "<s>", 2: "</s>"}.get(i, f"w{i}") for i in map(int, ids))
+
+
+def reference(directory: Path, name: str, **template: Any) -> Path:
+    """A copy of a checkpoint of `tests/reference`, with a tokenizer; its expected numbers stay."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(TOKENIZERS.parent / name / file, directory / file)
+    (directory / "tokenizer.json").write_bytes(word_tokenizer(**template))
+    return directory
+
+
+def expected(name: str) -> dict[str, np.ndarray]:
+    """What transformers computes with a checkpoint of `tests/reference`."""
+    with np.load(TOKENIZERS.parent / name / "expected.npz") as arrays:
+        return dict(arrays)

@@ -58,7 +58,7 @@ class Cell:
     @cached_property
     def seen(self) -> Booleans:
         """(n_key,) bool: the keys that this query may look at."""
-        allowed = self.inspection.mask.allowed
+        allowed = self.inspection.allowed(self.layer)
         seen: Booleans = (
             np.ones(self.layer.weights.shape[2], dtype=bool) if allowed is None else allowed[self.i]
         )

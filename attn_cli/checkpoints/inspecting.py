@@ -17,15 +17,21 @@ from attn_cli.checkpoints.ablation import Ablation, Replacement, ablate, parse
 from attn_cli.checkpoints.architecture import Architecture, architecture
 from attn_cli.checkpoints.checkpoint import Checkpoint
 from attn_cli.checkpoints.generation import generate
+from attn_cli.checkpoints.kept import Kept
 from attn_cli.checkpoints.masks import MaskPlan, widest
+from attn_cli.checkpoints.tokenizer import numbered
 from attn_cli.checkpoints.transformer import Edit, Run, Transformer
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, arrays
-from attn_cli.selection import numbers, select_heads
+from attn_cli.selection import numbers, with_heads
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.rotary import Rotary
     from attn_cli.checkpoints.tokenizer import Encoded, Tokenizer
+
+
+_PART = "\ufffd"  # what stands for a character of which some bytes are still to come
 
 
 class Text(NamedTuple):
@@ -89,18 +95,21 @@ class Model:
         encoded = self._encode(given.text, given.pair, given.truncate, arch)
         types = np.array(encoded.types) if arch.n_type else None
         run = Run(first, np.array(encoded.ids), types=types, edit=edit)
-        own = [step.own for step in run.layers(_layers(asked, arch), keep)]
+        own = [_chosen(step.own, asked) for step in run.layers(_layers(asked, arch), keep)]
         found = [self._inspection(arch, encoded, own, asked, run=run)]
         if given.decoder is None:
             return found
         arch = self.stack.architecture
         target = self._shifted(self._encode(given.decoder, None, given.truncate, arch))
         run = Run(self.stack, np.array(target.ids), encoded=run.finish(), edit=edit)
-        steps = list(run.layers(_layers(asked, arch), keep))
-        crossed = [step.cross for step in steps if step.cross is not None]
+        own, crossed = [], []
+        for step in run.layers(_layers(asked, arch), keep):
+            assert step.cross is not None  # a decoder beside an encoder looks at it in every layer
+            own.append(_chosen(step.own, asked))
+            crossed.append(_chosen(step.cross, asked))
         return [
             *found,
-            self._inspection(arch, target, [step.own for step in steps], asked, run=run),
+            self._inspection(arch, target, own, asked, run=run),
             self._inspection(arch, target, crossed, asked, keys=encoded, cross=True),
         ]
 
@@ -137,7 +146,9 @@ class Model:
 
         Greedy: the likeliest token each time. An Inspection's text is all that there is so far,
         the new token included; its query is the token that looked for it, and its keys are all
-        tokens before the new one.
+        tokens before the new one. What was found is in `source.settings`: `new_token`, `new_id`,
+        and `is_end`, after which there are no more. There may also be fewer than n_new where the
+        model's positions are full.
 
         Raises:
             DataError, UsageError: as `inspect`, or the model predicts no next token.
@@ -149,7 +160,8 @@ class Model:
         so_far = self._encode(given.text, None, given.truncate, arch)
         chosen, limit = _layers(asked, arch), n_context(arch, self.checkpoint.config)
         room = n_new if limit is None else min(n_new, limit - len(so_far.ids) + 1)
-        made = generate(self.stack, np.array(so_far.ids), room, keep={"weights", *asked.keep})
+        stack = Transformer(arch, Kept(self.checkpoint.tensors))  # every weight is read again
+        made = generate(stack, np.array(so_far.ids), room, keep={"weights", *asked.keep})
         for new in made:
             grown = _grown(so_far, new.token_id, tokenizer)
             last = so_far._replace(
@@ -158,8 +170,14 @@ class Model:
                 tokens=so_far.tokens[-1:],
                 pieces=so_far.pieces[-1:],
             )
-            layers = [_last_row(step.own) for i, step in enumerate(new.steps) if i in chosen]
-            yield self._inspection(arch, last, layers, asked, keys=so_far)
+            rows = (_last_row(step.own) for i, step in enumerate(new.steps) if i in chosen)
+            layers = [_chosen(row, asked) for row in rows]
+            added = {
+                "new_token": grown.tokens[-1].text,
+                "new_id": new.token_id,
+                "is_end": new.token_id in arch.end_tokens,
+            }
+            yield self._inspection(arch, last, layers, asked, keys=so_far, added=added)
             so_far = grown
 
     def _require_sense(self, given: Text) -> None:
@@ -174,15 +192,16 @@ class Model:
     def _encode(self, text: str, pair: str | None, truncate: bool, arch: Architecture) -> Encoded:
         limit = n_context(arch, self.checkpoint.config)
         tokenizer = self.checkpoint.tokenizer
-        encoded = tokenizer.encode(
-            text, pair, n_rows=arch.n_vocab, most=limit if truncate else None
-        )
-        if limit is not None and len(encoded.ids) > limit:
+        encoded = tokenizer.encode(text, pair, n_rows=arch.n_vocab)
+        n = len(encoded.ids)
+        if limit is None or n <= limit:
+            return encoded
+        if not truncate:
             raise DataError(
-                f"the text has {len(encoded.ids)} tokens, the model {limit} positions",
+                f"the text has {n} tokens, the model {limit} positions",
                 "Use a shorter text, or `--truncate` to cut it.",
             )
-        return encoded
+        return tokenizer.encode(text, pair, most=limit)._replace(n_uncut=n)
 
     def _shifted(self, encoded: Encoded) -> Encoded:
         """A decoder's text as it was trained on it: the start token first, the last one left off.
@@ -210,6 +229,7 @@ class Model:
         run: Run | None = None,
         keys: Encoded | None = None,
         cross: bool = False,
+        added: Mapping[str, Any] | None = None,
     ) -> Inspection:
         """What was found, with the mask of the most layers; a layer with another has it itself."""
         keys = keys or queries
@@ -219,7 +239,10 @@ class Model:
         if not cross:
             layers = [_with_mask(layer, arch, plan, n_query, n_key) for layer in layers]
         kind: Kind = "cross" if cross else arch.kind
-        found = Inspection(
+        settings = {"n_layer": len(arch.layers), "n_head": arch.n_head, "n_kv_head": arch.n_kv_head}
+        if queries.n_uncut is not None:
+            settings["n_uncut"] = queries.n_uncut
+        return Inspection(
             text=queries.text,
             kind=kind,
             query_tokens=queries.tokens,
@@ -231,9 +254,10 @@ class Model:
             embedding=run.embedding if run is not None and "embedding" in asked.keep else None,
             mask=Mask(name=plan.name, parameters=plan.parameters, allowed=allowed),
             layers=tuple(layers),
-            source=self._source,
+            source=replace(
+                self._source, settings={**self._source.settings, **settings, **(added or {})}
+            ),
         )
-        return found if asked.heads is None else select_heads(found, asked.heads)
 
     @cached_property
     def _source(self) -> Source:
@@ -241,8 +265,7 @@ class Model:
         return Source(
             model=checkpoint.name,
             architecture=str(checkpoint.config.get("model_type")),
-            dtype=checkpoint.dtype,
-            settings={"n_kv_head": self.architecture.n_kv_head},
+            settings={"stored": checkpoint.dtype},  # the numbers themselves are float32
             file_hash=checkpoint.file_hash,
             version=__version__,
         )
@@ -253,13 +276,32 @@ def n_context(arch: Architecture, config: Mapping[str, Any]) -> int | None:
     if arch.positions is not None:
         return arch.positions.n_rows - arch.positions.offset
     trained = config.get("max_position_embeddings")
-    rotary = arch.layers[0].rotary is not None
-    return trained if rotary and type(trained) is int and trained > 0 else None
+    if type(trained) is not int or trained < 1:
+        return None
+    codes = [layer.rotary for layer in arch.layers if layer.rotary is not None]
+    return max((_reach(code, trained) for code in codes), default=None)
+
+
+def _reach(code: Rotary, trained: int) -> int:
+    """How many positions a rotary code is meant for: what it stretches may say only the old number.
+
+    transformers' own files count the stretched ones with llama3 and longrope, and Gemma 3's linear
+    code; Qwen's with YaRN and others' with dynamic and linear codes those of before.
+    """
+    if code.kind in ("linear", "dynamic"):
+        return int(trained * max(code.factor, 1.0))
+    if code.kind == "yarn":
+        return max(trained, int(code.length * code.factor))
+    return trained
 
 
 def _layers(asked: Asked, arch: Architecture) -> list[int]:
     count = len(arch.layers)
     return list(range(count)) if asked.layers is None else numbers(asked.layers, count, "layer")
+
+
+def _chosen(layer: Layer, asked: Asked) -> Layer:
+    return layer if asked.heads is None else with_heads(layer, asked.heads)
 
 
 def _with_mask(
@@ -278,20 +320,23 @@ def _last_row(layer: Layer) -> Layer:
         for name, array, declared in arrays(layer)
         if declared["axes"][:2] == ("n_head", "n_query")
     }
-    return replace(layer, **changed)
+    return replace(layer, rotation=None, **changed)  # whose first row is the first token's
 
 
 def _grown(so_far: Encoded, token_id: int, tokenizer: Tokenizer) -> Encoded:
     """A text with one more token; what the token stands for is what the whole has more with it."""
     before, piece = tokenizer.decode(so_far.ids, special=True), tokenizer.piece(token_id)
     after = tokenizer.decode((*so_far.ids, token_id), special=True)
+    while not after.startswith(before) and before.endswith(_PART):  # now it may be whole
+        before = before[:-1]
+        so_far = so_far._replace(text=so_far.text.removesuffix(_PART))
     added = after[len(before) :] if after.startswith(before) else ""
     start, text = len(so_far.text), so_far.text + added
     token = Token(tokenizer.readable(piece, token_id), (start, len(text)))
     return so_far._replace(
         text=text,
         ids=(*so_far.ids, token_id),
-        tokens=(*so_far.tokens, token),
+        tokens=numbered((*so_far.tokens, token), text),
         types=(*so_far.types, 0),
         pieces=(*so_far.pieces, piece),
     )

@@ -7,6 +7,7 @@ itself, and it drops nothing: what does not fit is read anew each time.
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import prod
 from typing import TYPE_CHECKING
 
 from attn_cli import memory
@@ -47,9 +48,15 @@ class Kept:
         return found
 
     def rows(self, name: str, index: Integers | slice) -> Floats:
-        """Some rows of a tensor; of one that is not held, converting no others if that is known."""
+        """Some rows of a tensor; of one that is not held, converting no others if that is known.
+
+        A block of rows is taken for a sweep over all of them, which is worth holding them.
+        """
         some = getattr(self._tensors, "rows", None)
-        if name in self._held or some is None:
+        if name in self._held or some is None or self._sweeps(name, index):
             return self.read(name)[index]
         found: Floats = some(name, index)
         return found
+
+    def _sweeps(self, name: str, index: Integers | slice) -> bool:
+        return isinstance(index, slice) and 4 * prod(self.shape(name)) <= self._left

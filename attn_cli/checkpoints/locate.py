@@ -63,7 +63,7 @@ def open_path(path: Path, name: str | None = None) -> Checkpoint:
         packed = sorted(path.glob("*.gguf"))
         if len(packed) == 1 and not any(path.glob("*.safetensors")):
             return open_path(_inside(path, packed[0].name), name)
-        return _open_directory(path, name or path.resolve().name)
+        return _open_directory(path, name or _name_of(path))
     if path.suffix.lower() == ".gguf":
         from attn_cli.checkpoints.gguf_model import open_gguf
 
@@ -78,6 +78,16 @@ def open_path(path: Path, name: str | None = None) -> Checkpoint:
         f"{path} is neither a directory nor a .gguf file",
         "Give a directory with config.json and safetensors, or a .gguf file.",
     )
+
+
+def _name_of(directory: Path) -> str:
+    """What a person calls a directory: a name that says nothing takes the one above it along."""
+    place = directory.resolve()
+    if place.parent.name == "snapshots" and place.parent.parent.name.startswith("models--"):
+        return place.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    if place.name.lower() in ("model", "models", "checkpoint", "weights"):
+        return f"{place.parent.name}/{place.name}"
+    return place.name
 
 
 def in_place(place: Path) -> Iterator[tuple[str, Path]]:

@@ -33,6 +33,7 @@ class Encoded(NamedTuple):
     tokens: tuple[Token, ...]
     types: tuple[int, ...]  # 0, and 1 for the second text of a pair where the tokenizer says so
     pieces: tuple[str, ...]  # the vocabulary's own writing of each token
+    n_uncut: int | None = None  # the tokens that there were, where some were cut off
 
 
 class Tokenizer:
@@ -212,6 +213,15 @@ class _Words:
         """The first word that shares a character with [start, end)."""
         index = bisect_right(self._ends, start)
         return index if index < len(self._ends) and self._starts[index] < end else None
+
+
+def numbered(tokens: Sequence[Token], text: str) -> tuple[Token, ...]:
+    """Tokens with the number of the word that each is in, by their spans in a text."""
+    words = _Words(text)
+    return tuple(
+        token if token.span is None else token._replace(word=words.number(*token.span))
+        for token in tokens
+    )
 
 
 def load(path: Path) -> Tokenizer:

@@ -256,13 +256,13 @@ class Run:
             found["context"] = self._edit(index, found["context"])
         output = parts.output(found["context"])
         found |= {"query": query, "key": key, "value": value}
-        if plan.rotary is not None and "rotation" in keep:
-            frequencies = plan.rotary.frequencies(self.n_key)
-            found["rotation"] = rotary_angles(np.arange(self.n_key), frequencies)
         if "w_output" in keep:
             found["w_output"] = self._model.output_projection(index)
         layer = _layer(index, plan.scale, found, keep)
-        return replace(layer, softcap=self._arch.softcap), output
+        more: dict[str, Any] = {"softcap": self._arch.softcap}
+        if plan.rotary is not None and "query" in keep and plan.rotary.magnitude == 1:
+            more["rotation"] = self._angles(plan.rotary, 0)
+        return replace(layer, **more), output
 
     def _attend_encoded(
         self, index: int, parts: Parts, inner: Floats, encoded: Floats, keep: Collection[str]
@@ -283,11 +283,14 @@ class Run:
     def _turn(self, rotary: Rotary) -> tuple[Floats, Floats]:
         """Cosines and sines for the queries' positions, each (n, n_pairs)."""
         if rotary not in self._turns:
-            positions = np.arange(self.n_key - self.n_query, self.n_key)
-            angles = rotary_angles(positions, rotary.frequencies(self.n_key))
+            angles = self._angles(rotary, self.n_key - self.n_query)
             magnitude = np.float32(rotary.magnitude)
             self._turns[rotary] = np.cos(angles) * magnitude, np.sin(angles) * magnitude
         return self._turns[rotary]
+
+    def _angles(self, rotary: Rotary, first: int) -> Floats:
+        """Radians for the positions from `first` to the last: (n, n_pairs)."""
+        return rotary_angles(np.arange(first, self.n_key), rotary.frequencies(self.n_key))
 
     def _require_fit(self) -> None:
         """Refuse a run that cannot be, before anything is computed."""

@@ -39,15 +39,12 @@ attn explain "Life is short, eat dessert first" --query 1 --steps score,logit,so
 
 attn inspect "Life is short, eat dessert first" --json | attn explain - --query is --key is
 
-attn explain "The cat sat." --model sample_inputs/tiny-llama --layer 1 --query -1 --steps score
+attn explain "The cat sat" --model sample_inputs/tiny-llama --layer 1 --head 2 --query at@5
 """
 
 _WHICH = "Which weight"
 _SUFFIXES = (".json", ".md", ".txt")
-
-
-# Of a model's layer: what a weight and its context are computed from.
-ON_THE_WAY = ("query", "key", "value", "rotation", "scores", "logits", "lse", "context")
+_KEPT = ("query", "key", "value", "scores", "logits", "context")  # of a real model
 
 
 class Which(Group):
@@ -156,7 +153,7 @@ def explain(
         found = _inspection(text, recipe, words, sources, choices)
     else:
         tutorial.require_none(recipe, words, sources, choices)
-        found = _of_model(real, text, sources.file, which)
+        found = _of_model(text, sources.file, real, which)
     _deliver(_explained(found, which), paper)
     return 0
 
@@ -178,22 +175,6 @@ def _explained(found: "Inspection", which: Which) -> "Explanation":
     query = token_place(found.query_tokens, which.query, "--query")
     key = None if which.key is None else token_place(found.key_tokens, which.key, "--key")
     return arithmetic.explain(found, query, key, layer=which.layer, head=which.head, steps=steps)
-
-
-def _of_model(real: RealModel, text: str | None, file: str | None, which: Which) -> "Inspection":
-    """The one layer that is explained, with every array on the way.
-
-    Raises:
-        UsageError: a decoder's text is given: the three Inspections that come of it are explained
-            from their JSON.
-    """
-    if real.decoder is not None:
-        raise UsageError(
-            "--decoder gives three kinds of attention, and one is explained at a time",
-            "Write them with `attn inspect --json --show all`, and explain a line of that.",
-        )
-    layer = "0" if which.layer is None else str(which.layer)
-    return next(real.inspections(text, file, lines=False, layers=layer, keep=ON_THE_WAY))
 
 
 def _inspection(
@@ -222,6 +203,17 @@ def _inspection(
             return found[0]
         given = [("", inputs.whole_text(BytesIO(data), name))]
     return next(tutorial.inspections(text, recipe, words, sources, choices, given=given))
+
+
+def _of_model(text: str | None, file: str | None, real: RealModel, which: Which) -> "Inspection":
+    """The Inspection of one layer of a real model, with all that an explanation can show."""
+    if real.decoder is not None:
+        raise UsageError(
+            "with --decoder there are three attentions, and one is explained at a time",
+            "Write them with `attn inspect … --show all --json` and give `attn explain` a line.",
+        )
+    layer = 0 if which.layer is None else which.layer
+    return next(real.inspections(text, file, lines=False, layers=str(layer), keep=_KEPT))
 
 
 def _require_no_recipe(name: str, recipe: str, *groups: Group) -> None:

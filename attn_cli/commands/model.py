@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from attn_cli.commands import inputs
 from attn_cli.commands.options import Group, option
+from attn_cli.commands.streams import remark
 from attn_cli.errors import UsageError
+from attn_cli.text import recovered
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.ablation import Ablation
@@ -103,12 +105,14 @@ class RealModel(Group):
         for place, one in inputs.texts(text, file, by_lines=lines):
             given = self._given(one)
             with inputs.placed(place):
-                if generate is not None:
-                    yield from model.generate(given, generate, asked)
+                if generate is None:
+                    found = model.inspect(given, asked)
+                else:
+                    yield from _each_said(model.generate(given, generate, asked), generate)
                     continue
-                found = model.inspect(given, asked)
-            if self.truncate:
-                _say_cut(found[0], one)
+            for inspection in found:
+                if inspection.kind != "cross":
+                    _say_cut(inspection)
             yield from found
 
     def ablations(
@@ -134,16 +138,23 @@ class RealModel(Group):
     def _given(self, text: str) -> "Text":
         from attn_cli.checkpoints.inspecting import Text
 
-        return Text(text, self.pair, self.decoder, self.truncate)
+        pair, decoder = (one and recovered(one) for one in (self.pair, self.decoder))
+        return Text(text, pair, decoder, self.truncate)
 
 
-def _say_cut(inspection: "Inspection", text: str) -> None:
-    """Say on standard error where a text was cut, if it was."""
-    from attn_cli.commands.streams import complain
+def _each_said(steps: "Iterator[Inspection]", n_new: int) -> "Iterator[Inspection]":
+    """The steps of a generation, with a remark where the text was cut, or there are too few."""
+    n, step = 0, None
+    for n, step in enumerate(steps, start=1):
+        if n == 1:
+            _say_cut(step)
+        yield step
+    if step is not None and n < n_new and not step.source.settings["is_end"]:
+        remark(f"the model's positions are full after {n} of {n_new} tokens")
 
-    ends = [token.span[1] for token in inspection.query_tokens if token.span is not None]
-    if ends and text[max(ends) :].strip():
-        complain(
-            f"the text was cut after {len(inspection.query_tokens)} tokens, "
-            f"at character {max(ends)} of {len(text)}"
-        )
+
+def _say_cut(inspection: "Inspection") -> None:
+    """Say on standard error that a text was cut, if it was."""
+    if n_uncut := inspection.source.settings.get("n_uncut"):
+        n = len(inspection.key_tokens)
+        remark(f"the text has {n_uncut} tokens, the model {n} positions: it was cut")

@@ -23,6 +23,7 @@ from attn_cli.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from attn_cli.checkpoints.ablation import Ablation
     from attn_cli.inspection import Inspection
+    from attn_cli.terminal.render import Line
     from attn_cli.terminal.styles import ColorDepth, Screen
 
 
@@ -227,29 +228,39 @@ class Output(Group):
             write_bytes(b"".join(self._pieces([inspection], name)))
 
     def _draw(self, inspections: "Iterable[Inspection]", some: bool) -> None:
-        from attn_cli.tables import PRECISION, SHOWN
-        from attn_cli.terminal import show
         from attn_cli.terminal.render import render
 
-        precision = PRECISION if self.precision is None else self.precision
         on = screen(self.color)
         for index, inspection in enumerate(inspections):
-            if self.names is None and not some and _has_many_heads(inspection):
-                from attn_cli.terminal import overview
+            drawn = self._drawn(inspection, on, some, first=index == 0)
+            between = index and "new_token" not in inspection.source.settings
+            write_text(("\n" if between else "") + render(drawn, on.colors))
 
-                drawn = overview.lines(inspection, on, _command_line())
-                write_text(("\n" if index else "") + render(drawn, on.colors))
-                continue
-            drawn = show.lines(
-                inspection,
-                on,
-                SHOWN if self.names is None else self.names,
-                precision=precision,
-                style=self.style,
-                own_scale=self.own_scale,
-                strongest=some,
-            )
-            write_text(("\n" if index else "") + render(drawn, on.colors))
+    def _drawn(
+        self, inspection: "Inspection", on: "Screen", some: bool, first: bool
+    ) -> "Iterator[Line]":
+        """The view of an Inspection that says most of it."""
+        from attn_cli.tables import PRECISION, SHOWN
+        from attn_cli.terminal import show
+
+        precision = PRECISION if self.precision is None else self.precision
+        if self.names is None and "new_token" in inspection.source.settings:
+            from attn_cli.terminal import generation
+
+            return generation.lines(inspection, on, precision, first=first)
+        if self.names is None and not some and _has_many_heads(inspection):
+            from attn_cli.terminal import overview
+
+            return overview.lines(inspection, on, _command_line())
+        return show.lines(
+            inspection,
+            on,
+            SHOWN if self.names is None else self.names,
+            precision=precision,
+            style=self.style,
+            own_scale=self.own_scale,
+            strongest=some,
+        )
 
 
 def _has_many_heads(inspection: "Inspection") -> bool:

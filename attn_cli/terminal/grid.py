@@ -35,6 +35,7 @@ def lines(
     letters: Sequence[str] | None = None,
     note: str = "",
     precision: int = PRECISION,
+    numbers: bool = True,
 ) -> Iterator[Line]:
     """A grid with its title and legend, no wider than the screen.
 
@@ -43,11 +44,15 @@ def lines(
         letters: one string a row, one letter a head.
         note: what the numbers are.
         precision: decimals, where there is room for numbers.
+        numbers: show them where there is; otherwise colours or shades alone do.
     """
     yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     indent = max(map(len, table.row_labels)) + 1
-    form = _form(table, letters is not None, screen, screen.width - indent, precision)
+    forms = _forms(table, letters is not None, screen, precision)[0 if numbers else 1 :]
+    room = screen.width - indent
+    fitting = (f for f in forms if f.width * table.values.shape[1] <= room)
+    form = next(fitting, forms[-1])
     n_columns = table.values.shape[1]
     most = max((screen.width - indent) // form.width, 1)
     per_block = -(-n_columns // -(-n_columns // most))  # blocks alike, not a last one of scraps
@@ -68,16 +73,15 @@ def lines(
         yield from wrapped(note, screen)
 
 
-def _form(table: Table, lettered: bool, screen: Screen, room: int, precision: int) -> _Form:
-    """The form that says most among those in which all columns fit beside one another."""
+def _forms(table: Table, lettered: bool, screen: Screen, precision: int) -> list[_Form]:
+    """The forms that a cell can have, the one that says most first."""
     shaded = screen.colors == "none"
     with_number = 1 + widest(table, precision) + 2 * lettered + 1 + shaded
-    forms = (
+    return [
         _Form(with_number, numbers=True, spaced=True),
         _Form(3 + shaded, spaced=True),
         _Form(lettered + shaded or 1),
-    )
-    return next((form for form in forms if form.width * table.values.shape[1] <= room), forms[-1])
+    ]
 
 
 def _header(columns: range, form: _Form) -> str:

@@ -79,7 +79,7 @@ def grid_lines(
     yield from grid.lines(
         table, screen, letters=letter_rows(profile, table), note=note, precision=precision
     )
-    yield from _key(profile, screen)
+    yield from key_lines(profile, screen)
 
 
 def letter_rows(profile: Profile, table: Table) -> list[str]:
@@ -101,7 +101,7 @@ def _heading(profile: Profile, screen: Screen) -> Line:
     return [Segment(screen.symbols(" · ".join(counts))[: screen.width], TITLE)]
 
 
-def _key(profile: Profile, screen: Screen) -> Iterator[Line]:
+def key_lines(profile: Profile, screen: Screen) -> Iterator[Line]:
     """The letters that there are, and how many heads have each."""
     line = ""
     for pattern, letter in LETTERS.items():

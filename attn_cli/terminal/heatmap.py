@@ -16,7 +16,7 @@ from attn_cli import shading
 from attn_cli.tables import MASKED, Table
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.render import Line, wrapped
-from attn_cli.terminal.styles import DIM, PLAIN, Screen, step_color
+from attn_cli.terminal.styles import DIM, PLAIN, Screen, cell_style, scale_step, step_color
 from attn_cli.terminal.tables import shade
 
 if TYPE_CHECKING:
@@ -24,11 +24,18 @@ if TYPE_CHECKING:
 
 _MOST_BLOCKS = 3  # more blocks than this side by side are pooled into fewer, larger cells
 _LABEL_WIDTH = 12
+_WIDEST, _LEAST = 4, 3  # of a cell that has a weight's percent in it
 
 
 def draw(table: Table, screen: Screen) -> Iterator[Line]:
-    """A map of a table: two rows a line in colour, one row a line in shades."""
+    """A map of a table: two rows a line in colour, one row a line in shades.
+
+    Where there is room for it, a cell of weights is wider and holds its percent.
+    """
     room = max(screen.width - _indent(table, screen), 1)
+    if has_percents(table, screen):
+        yield from _percents(table, min(room // table.values.shape[1], _WIDEST), screen)
+        return
     pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
     square = table.scale == "weight" or table.allowed is not None
     pool_rows = pool_columns if square else 1
@@ -45,6 +52,41 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
             yield from wrapped(heading, screen)
         yield _ruler(columns, pool_columns, _indent(table, screen))
         yield from _rows(table, steps[:, columns.start : columns.stop], pool_rows, screen)
+
+
+def has_percents(table: Table, screen: Screen) -> bool:
+    """Whether a map of weights has room for their percents."""
+    least = _LEAST + (screen.colors == "none")  # and a shade
+    room = screen.width - _indent(table, screen)
+    return table.scale == "weight" and room // table.values.shape[1] >= least
+
+
+def _percents(table: Table, width: int, screen: Screen) -> Iterator[Line]:
+    """One row a line, every cell with its weight in percent, under the number of its key."""
+    indent, plain = _indent(table, screen), screen.colors == "none"
+    tail = " " * (width - _LEAST)
+    names = "".join(f"{column:>{_LEAST}}{tail}" for column in range(table.values.shape[1]))
+    yield [Segment(" " * indent + names, DIM)]
+    for row in range(len(table.row_labels)):
+        line = _row_start(table, row, screen)
+        for column, value in enumerate(table.values[row].tolist()):
+            if table.is_masked(row, column):
+                line.append(Segment(screen.symbols(f"{MASKED:>{_LEAST}}{tail}"), DIM))
+                continue
+            step, percent = scale_step(table, value), f"{100 * value:>{_LEAST}.0f}"
+            text = screen.symbols(percent + shade(step)) if plain else percent + tail
+            line.append(Segment(text, cell_style(table.scale, step, screen.colors)))
+        yield line
+
+
+def _row_start(table: Table, row: int, screen: Screen) -> Line:
+    position_width = _position_width(table)
+    label_width = _indent(table, screen) - position_width - 1
+    label = fit(screen.clean(table.row_labels[row]), label_width)
+    return [
+        Segment(f"{row:>{position_width - 1}} " if position_width else "", DIM),
+        Segment(screen.symbols(label) + " ", PLAIN),
+    ]
 
 
 def _indent(table: Table, screen: Screen) -> int:
@@ -68,21 +110,15 @@ def _ruler(columns: range, pool: int, indent: int) -> Line:
 
 
 def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
-    position_width = _position_width(table)
-    label_width = _indent(table, screen) - position_width - 1
     halves = halves_rows(screen)
     rows = steps.tolist()
     for upper in range(0, len(rows), 2 if halves else 1):
-        label = fit(screen.clean(table.row_labels[upper * pool]), label_width)
-        line = [
-            Segment(f"{upper * pool:>{position_width - 1}} " if position_width else "", DIM),
-            Segment(screen.symbols(label) + " ", PLAIN),
-        ]
+        line = _row_start(table, upper * pool, screen)
         if halves:
             lower = rows[upper + 1] if upper + 1 < len(rows) else [None] * len(rows[upper])
             line.extend(_half_blocks(table, rows[upper], lower, screen))
         else:
-            line.extend(_whole_blocks(table, rows[upper], screen))
+            line.extend(cells(table, rows[upper], screen))
         yield line
 
 
@@ -91,7 +127,7 @@ def halves_rows(screen: Screen) -> bool:
     return screen.colors != "none" and not screen.ascii
 
 
-def _whole_blocks(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
+def cells(table: Table, row: list[int], screen: Screen) -> Iterator[Segment]:
     """One row a line: a shade, or a space on its colour."""
     for step in row:
         color = None if step == shading.MASK else step_color(table.scale, step, screen.colors)

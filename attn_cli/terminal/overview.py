@@ -6,23 +6,31 @@ For what has too many heads to show a table of each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn_cli.folding import sink_mass
+from attn_cli.inspection import folded_pieces
 from attn_cli.profile import BROAD, MIXED, Finding, profile, worth_a_look
-from attn_cli.tables import tables
-from attn_cli.terminal.heads import OVERVIEW, grid_lines
+from attn_cli.summaries import statistic_grid
+from attn_cli.terminal import grid
+from attn_cli.terminal.flow import flow_lines
+from attn_cli.terminal.heads import OVERVIEW, key_lines, letter_rows
 from attn_cli.terminal.listing import draw
 from attn_cli.terminal.render import Line, wrapped
-from attn_cli.terminal.show import heading, table_lines
+from attn_cli.terminal.show import heading
 from attn_cli.terminal.styles import Screen
 
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
 _LISTED, _PRECISION = 8, 2
+_NOTE = (
+    "shade: how few keys a head looks at, from 0, all alike, to 1, one alone; "
+    "letter: what it mostly looks at, above chance"
+)
 
 
 def lines(inspection: Inspection, screen: Screen, command: str = "") -> Iterator[Line]:
@@ -32,12 +40,14 @@ def lines(inspection: Inspection, screen: Screen, command: str = "") -> Iterator
         command: the command line that gave this, to which the numbers of a head can be added.
     """
     yield from heading(inspection, screen)
-    for table in tables(inspection, ("tokens",)):
-        yield []
-        yield from table_lines(table, screen)
+    yield []
+    yield from flow_lines(inspection, screen)
     measured = profile(inspection)
     yield []
-    yield from grid_lines(measured, OVERVIEW, screen, precision=_PRECISION, heading=False)
+    table = replace(statistic_grid(measured, OVERVIEW), name="heads")
+    letters = letter_rows(measured, table)
+    yield from grid.lines(table, screen, letters=letters, note=_NOTE, numbers=False)
+    yield from key_lines(measured, screen)
     for remark in (*_groups(inspection), *_sink(inspection)):
         yield from wrapped(remark, screen)
     yield []
@@ -72,10 +82,8 @@ _UNNAMED = {BROAD: "everything alike", MIXED: "no one thing"}
 
 def _groups(inspection: Inspection) -> Iterator[str]:
     """Which query heads share a key/value head."""
-    n_head = inspection.dimensions["n_head"]
-    n_kv_head = inspection.n_kv_head or n_head
-    if n_kv_head < n_head:
-        group = n_head // n_kv_head
+    n_head, group = inspection.n_head, inspection.n_head // inspection.n_kv_head
+    if group > 1:
         shared = ", ".join(f"{first}–{first + group - 1}" for first in range(0, n_head, group))
         yield f"heads that share keys and values: {shared}"
 
@@ -85,9 +93,11 @@ def _sink(inspection: Inspection) -> Iterator[str]:
     if len(inspection.query_tokens) < 2:
         return
     name, mass = sink_mass(inspection)
+    if not name:
+        return
     layer, head = (int(place) for place in np.unravel_index(mass.argmax(), mass.shape))
+    hint = "" if folded_pieces(inspection.key_tokens) else "; `--fold-special` folds it"
     yield (
-        f"sink: {name} holds {mass.mean():.0%} of all attention, most in layer "
-        f"{inspection.layers[layer].index}, head {head}: {mass[layer, head]:.0%}; "
-        "`--fold-special` folds it"
+        f"sink: {mass.mean():.0%} of all attention rests on {name}, most in layer "
+        f"{inspection.layers[layer].index}, head {head}: {mass[layer, head]:.0%}{hint}"
     )

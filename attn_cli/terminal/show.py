@@ -13,10 +13,12 @@ import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from attn_cli.inspection import folded_pieces
 from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, format_number, tables
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
+from attn_cli.terminal.flow import MOST_LINES, flow_lines
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
 ShowStyle = Literal["auto", "numbers", "map"]
-_MOST_NUMBER_BLOCKS = 4  # a table in more blocks than this is easier to read as a map
+_MOST_NUMBER_BLOCKS = 4
+_MOST_TOKEN_BLOCKS = 2  # of more tokens a flow says as much in fewer lines
 _LEGEND_WIDTH = 20
 
 
@@ -52,12 +55,18 @@ def lines(
         strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
+    if "tokens" in names and _has_many_tokens(inspection, screen, precision):
+        yield []
+        yield from flow_lines(inspection, screen, MOST_LINES if names == SHOWN else None)
+        names = [name for name in names if name != "tokens"]
     for table in tables(inspection, names):
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
         yield []
-        yield from table_lines(table, screen, precision, style)
-        if strongest and table.name == "weights":
+        of_head = strongest and table.name == "weights"
+        most = 1 if of_head else _MOST_NUMBER_BLOCKS  # the figures stand below it
+        yield from table_lines(table, screen, precision, style, most)
+        if of_head:
             yield []
             yield from strongest_lines(table, screen, precision)
 
@@ -83,13 +92,18 @@ def console_view(
 
 def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """The text, and in what it was looked at."""
-    text = screen.clean(inspection.text)
-    if text:
-        title = f'"{fit(text, min(screen.width - 2, cell_len(text)))}"'
+    if inspection.text:
+        yield from titled(inspection.text, facts(inspection), screen)
     else:  # tensors without a text go by where they came from
         title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
-    yield [Segment(screen.symbols(title), TITLE)]
-    yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+        yield [Segment(screen.symbols(title), TITLE)]
+        yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
+    if pieces := folded_pieces(inspection.key_tokens):
+        from attn_cli.folding import sink_mass
+
+        name, mass = sink_mass(inspection)
+        whole = f"{name}: {' and '.join(dict.fromkeys(pieces))}, {mass.mean():.0%} of all attention"
+        yield from wrapped(screen.clean(whole), screen)
     if inspection.source.settings.keys() & {"aggregate", "weigh"}:
         from attn_cli.aggregation import notes
 
@@ -97,24 +111,58 @@ def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
             yield from wrapped(note, screen)
 
 
+def titled(text: str, said: Sequence[str], screen: Screen) -> Iterator[Line]:
+    """A text as a title, and what is said of it."""
+    shown = screen.clean(text)
+    title = f'"{fit(shown, min(screen.width - 2, cell_len(shown)))}"'
+    yield [Segment(screen.symbols(title), TITLE)]
+    yield from wrapped(" · ".join(map(screen.clean, said)), screen)
+
+
+def _has_many_tokens(inspection: Inspection, screen: Screen, precision: int) -> bool:
+    found = (numbers.layout(table, screen, precision) for table in tables(inspection, ("tokens",)))
+    return any(plan.n_blocks > _MOST_TOKEN_BLOCKS for plan in found)
+
+
 def table_lines(
-    table: Table, screen: Screen, precision: int = PRECISION, style: ShowStyle = "auto"
+    table: Table,
+    screen: Screen,
+    precision: int = PRECISION,
+    style: ShowStyle = "auto",
+    most_blocks: int = _MOST_NUMBER_BLOCKS,
 ) -> Iterator[Line]:
-    """One table: its title, what its rows and columns are, its numbers or map, its legend."""
+    """One table: its title, what its rows and columns are, its numbers or map, its legend.
+
+    Args:
+        most_blocks: of columns; a table in more is easier to read as a map.
+    """
     plan = numbers.layout(table, screen, precision)
-    crowded = style == "auto" and plan.n_blocks > _MOST_NUMBER_BLOCKS
+    crowded = style == "auto" and plan.n_blocks > most_blocks
     as_map = table.scale != "none" and (style == "map" or crowded)
     yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
+        if heatmap.has_percents(table, screen):
+            note = "a map, in percent"
         if crowded:
             note += "; `--style numbers` prints the figures"
         yield from wrapped(f"shown as {note}", screen)
+        if table.scale == "weight" and not _has_same_tokens(table):
+            names = (f"{i} {screen.clean(key)}" for i, key in enumerate(table.column_labels))
+            yield from wrapped(f"keys: {', '.join(names)}", screen)
         yield from heatmap.draw(table, screen)
     else:
         yield from numbers.draw(table, plan, screen, precision)
     yield from _legend(table, screen, precision, as_map)
+
+
+def _has_same_tokens(table: Table) -> bool:
+    """Whether columns have the names of the rows, and so need not be told again."""
+    rows, columns = table.row_labels, table.column_labels
+    both = zip(rows, columns, strict=False)
+    same = all(column in (row, f"{row}@{i}") for i, (row, column) in enumerate(both))
+    return same and len(rows) == len(columns)
 
 
 def title(table: Table, screen: Screen) -> Iterator[Line]:
