@@ -49,6 +49,9 @@ def explaining(name: str, width: int, *options: str, colors: str = "") -> partia
     return partial(run, "explain", ARTICLE, *args, env=env)
 
 
+ANIMAL = "The animal didn't cross the street because it was too tired."
+MODEL, HEAD = ("--model", "sample_inputs/tiny-llama"), ("--layer", "1", "--head", "2")
+
 # Every mechanism that an explanation shows, together.
 EVERYTHING = (
     *("--heads", "4", "--kv-heads", "2", "--head", "3", "--d-k", "4", "--d-model", "12"),
@@ -90,6 +93,12 @@ CASES = {
     "show-tensors-svg": partial(
         run, "show", "sample_inputs/attentions.npz", "--axes", "lhqk", "--format", "svg"
     ),
+    "model-80": inspecting(ANIMAL, 80, *MODEL),
+    "model-80-truecolor": inspecting(ANIMAL, 80, *MODEL, colors="truecolor"),
+    "model-40": inspecting(ANIMAL, 40, *MODEL),
+    "head-80": inspecting(ANIMAL, 80, *MODEL, *HEAD),
+    "head-80-truecolor": inspecting(ANIMAL, 80, *MODEL, *HEAD, colors="truecolor"),
+    "head-120-folded": inspecting(ANIMAL, 120, *MODEL, *HEAD, "--words", "--fold-special"),
     "vocab-json": partial(run, "vocab", ARTICLE, "--json"),
     "heads": partial(run, "heads", SAMPLE),
     "heads-json": partial(run, "heads", SAMPLE, "--json", "--precision", "4"),

@@ -157,6 +157,7 @@ class Model:
         arch, tokenizer = self.architecture, self.checkpoint.tokenizer
         if self.encoder is not None or arch.kind != "causal":
             raise UsageError("the model predicts no next token: only a decoder goes on with a text")
+        self._require_sense(given)
         so_far = self._encode(given.text, None, given.truncate, arch)
         chosen, limit = _layers(asked, arch), n_context(arch, self.checkpoint.config)
         room = n_new if limit is None else min(n_new, limit - len(so_far.ids) + 1)

@@ -99,4 +99,4 @@ def read_bounded(path: Path, limit: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise DataError(f"{path} is too large: {size:,} bytes, where {limit:,} are the most")
-        return file.read(limit)
+        return file.read(min(size, limit))  # a larger number would be allocated first

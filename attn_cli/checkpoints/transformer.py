@@ -256,13 +256,14 @@ class Run:
             found["context"] = self._edit(index, found["context"])
         output = parts.output(found["context"])
         found |= {"query": query, "key": key, "value": value}
+        turns = plan.rotary is not None and plan.rotary.magnitude == 1  # and does nothing else
+        if plan.rotary is not None and turns and not {"query", "rotation"}.isdisjoint(keep):
+            found["rotation"] = self._angles(plan.rotary, 0)
+            keep = {*keep, "rotation"}
         if "w_output" in keep:
             found["w_output"] = self._model.output_projection(index)
         layer = _layer(index, plan.scale, found, keep)
-        more: dict[str, Any] = {"softcap": self._arch.softcap}
-        if plan.rotary is not None and "query" in keep and plan.rotary.magnitude == 1:
-            more["rotation"] = self._angles(plan.rotary, 0)
-        return replace(layer, **more), output
+        return replace(layer, softcap=self._arch.softcap), output
 
     def _attend_encoded(
         self, index: int, parts: Parts, inner: Floats, encoded: Floats, keep: Collection[str]

@@ -17,6 +17,7 @@ from attn_cli.commands.options import (
 )
 from attn_cli.commands.output import Output
 from attn_cli.commands.selected import Selected
+from attn_cli.errors import UsageError
 
 EPILOG = """Examples:
 
@@ -79,12 +80,12 @@ def inspect(
     require_other_file(output.out, sources.file or "-", sources.vocab, sources.embeddings)
     real.require_model()
     many = lines or real.decoder is not None or generate is not None
+    _require_room(real, selected, generate, compare_with)
     if real.model is None:
         found = tutorial.inspections(text, recipe, cutting, sources, choices, lines=lines)
         found = selected.of(found)
     else:
         tutorial.require_none(recipe, cutting, sources, choices)
-        in_range("--generate", generate, 1, 100_000)
         if real.ablate is not None:
             output.ablated(real.ablations(text, sources.file, lines=lines))
             return 0
@@ -104,3 +105,27 @@ def inspect(
     else:
         output.deliver(found, many=many, some=selected.some)
     return 0
+
+
+def _require_room(
+    real: RealModel, selected: Selected, generate: int | None, compare_with: str | None
+) -> None:
+    """Refuse --generate without a model, and what has no room beside it or beside --ablate.
+
+    Raises:
+        UsageError: one of these is given.
+    """
+    in_range("--generate", generate, 1, 100_000)
+    if generate is not None and real.model is None:
+        raise UsageError("--generate is for real models", "Name one with `--model`.")
+    alone = "--generate" if generate is not None else "--ablate" if real.ablate else ""
+    beside = {
+        "--compare-with": compare_with is not None,
+        "--ablate": generate is not None and real.ablate is not None,
+        "--layer or --head": real.ablate is not None and selected.some,
+        "--words": real.ablate is not None and selected.words,
+        "--fold-special": real.ablate is not None and selected.fold_special,
+    }
+    for name, given in beside.items():
+        if alone and given:
+            raise UsageError(f"{alone} and {name} do not go together", "Give one of them.")

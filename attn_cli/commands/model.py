@@ -20,6 +20,10 @@ MODEL = "Real model"
 AblateChoice = Literal["zero", "mean"]
 
 
+# Parts of the tutorial alone: what a real layer is given is no row of an embedding.
+_LACKS = {"position_code", "w_query", "w_key", "w_value", "dropout", "dropped", "output"}
+
+
 class RealModel(Group):
     """A checkpoint instead of the tutorial's weights, and what it is given."""
 
@@ -100,6 +104,11 @@ class RealModel(Group):
         """
         from attn_cli.checkpoints.inspecting import Asked
 
+        if not _LACKS <= set(keep) and (lacking := sorted(_LACKS & set(keep))):
+            raise UsageError(
+                f"--show has no `{lacking[0]}` of a real model",
+                "Its rows are made of what came out of the layers before.",
+            )
         model = self._opened()
         asked = Asked(layers=layers, heads=heads, keep=keep)
         for place, one in inputs.texts(text, file, by_lines=lines):
@@ -124,6 +133,7 @@ class RealModel(Group):
         for place, one in inputs.texts(text, file, by_lines=lines):
             with inputs.placed(place):
                 found, ablation = model.ablate(self._given(one), self.ablate, self.ablate_with)
+                _say_cut(found)
                 likeliest = ablation.likeliest
                 yield found, ablation, "" if likeliest is None else model.token(likeliest)
 
@@ -138,7 +148,7 @@ class RealModel(Group):
     def _given(self, text: str) -> "Text":
         from attn_cli.checkpoints.inspecting import Text
 
-        pair, decoder = (one and recovered(one) for one in (self.pair, self.decoder))
+        pair, decoder = (t and recovered(t) for t in (self.pair, self.decoder))
         return Text(text, pair, decoder, self.truncate)
 
 

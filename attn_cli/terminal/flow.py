@@ -21,25 +21,22 @@ if TYPE_CHECKING:
     from attn_cli.inspection import Inspection, Token
     from attn_cli.types import Integers
 
-MOST_LINES = 6
+_MOST_LINES = 6
 _SPECIAL, _MARK, _GAP = Style(italic=True), "*", "  "
 
 
-def flow_lines(
-    inspection: Inspection, screen: Screen, most: int | None = MOST_LINES
-) -> Iterator[Line]:
+def flow_lines(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """The tokens, and in cross-attention the key tokens, each with its id where that is known.
 
-    Args:
-        most: lines for each; what is left out is counted, with how to see it. None: all.
+    What does not fit into a few lines is counted, with how to see it.
     """
-    yield from _flow("tokens", inspection.query_tokens, inspection.token_ids, screen, most)
+    yield from _flow("tokens", inspection.query_tokens, inspection.token_ids, screen)
     if inspection.kind == "cross":
-        yield from _flow("key tokens", inspection.key_tokens, inspection.key_ids, screen, most)
+        yield from _flow("key tokens", inspection.key_tokens, inspection.key_ids, screen)
 
 
 def _flow(
-    name: str, tokens: Sequence[Token], ids: Integers | None, screen: Screen, most: int | None
+    name: str, tokens: Sequence[Token], ids: Integers | None, screen: Screen
 ) -> Iterator[Line]:
     yield [Segment(screen.symbols(f"{name}  {len(tokens)}"), TITLE)]
     said = ["each with its id"] if ids is not None else []
@@ -55,7 +52,7 @@ def _flow(
         gap = _GAP if line else ""
         if width + len(number) + len(gap) > room:
             yield line
-            if n_line == most:
+            if n_line == _MOST_LINES:
                 hint = f"… and {len(tokens) - place} more: `--show tokens` has all"
                 yield from wrapped(hint, screen)
                 return

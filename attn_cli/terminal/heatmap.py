@@ -28,14 +28,8 @@ _WIDEST, _LEAST = 4, 3  # of a cell that has a weight's percent in it
 
 
 def draw(table: Table, screen: Screen) -> Iterator[Line]:
-    """A map of a table: two rows a line in colour, one row a line in shades.
-
-    Where there is room for it, a cell of weights is wider and holds its percent.
-    """
+    """A map of a table: two rows a line in colour, one row a line in shades."""
     room = max(screen.width - _indent(table, screen), 1)
-    if has_percents(table, screen):
-        yield from _percents(table, min(room // table.values.shape[1], _WIDEST), screen)
-        return
     pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
     square = table.scale == "weight" or table.allowed is not None
     pool_rows = pool_columns if square else 1
@@ -55,15 +49,16 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
 
 
 def has_percents(table: Table, screen: Screen) -> bool:
-    """Whether a map of weights has room for their percents."""
+    """Whether there is room for every weight's percent."""
     least = _LEAST + (screen.colors == "none")  # and a shade
     room = screen.width - _indent(table, screen)
     return table.scale == "weight" and room // table.values.shape[1] >= least
 
 
-def _percents(table: Table, width: int, screen: Screen) -> Iterator[Line]:
+def percents(table: Table, screen: Screen) -> Iterator[Line]:
     """One row a line, every cell with its weight in percent, under the number of its key."""
     indent, plain = _indent(table, screen), screen.colors == "none"
+    width = min((screen.width - indent) // table.values.shape[1], _WIDEST)
     tail = " " * (width - _LEAST)
     names = "".join(f"{column:>{_LEAST}}{tail}" for column in range(table.values.shape[1]))
     yield [Segment(" " * indent + names, DIM)]

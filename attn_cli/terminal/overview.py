@@ -26,7 +26,7 @@ from attn_cli.terminal.styles import Screen
 if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
-_LISTED, _PRECISION = 8, 2
+_LISTED, _PRECISION, _NARROW = 8, 2, 60
 _NOTE = (
     "shade: how few keys a head looks at, from 0, all alike, to 1, one alone; "
     "letter: what it mostly looks at, above chance"
@@ -51,15 +51,16 @@ def lines(inspection: Inspection, screen: Screen, command: str = "") -> Iterator
     for remark in (*_groups(inspection), *_sink(inspection)):
         yield from wrapped(remark, screen)
     yield []
+    headings = ["mostly looks at", "share", "by chance", "see it with"]
     rows = [_row(found) for found in worth_a_look(measured, _LISTED)]
-    yield from draw(
-        "worth a look", ("mostly looks at", "share", "by chance", "see it with"), rows, screen
-    )
+    if screen.width < _NARROW:  # what to type may not be cut
+        headings, rows = headings[::3], [row[::3] for row in rows]
+    yield from draw("worth a look", headings, rows, screen)
     if command:
         yield from wrapped(f"added to: {screen.clean(command)}", screen)
 
 
-def _row(found: Finding) -> tuple[str, str, str, str]:
+def _row(found: Finding) -> tuple[str, ...]:
     share, chance = (f"{number:.{_PRECISION}f}" for number in (found.value, found.chance))
     plain = found.pattern in (BROAD, MIXED)
     does = _UNNAMED[found.pattern] if plain else _WORDS[found.pattern]

@@ -18,7 +18,7 @@ from attn_cli.tables import MASKED, PRECISION, SHOWN, Scale, Table, facts, forma
 from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
-from attn_cli.terminal.flow import MOST_LINES, flow_lines
+from attn_cli.terminal.flow import flow_lines
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attn_cli.inspection import Inspection
 
 ShowStyle = Literal["auto", "numbers", "map"]
-_MOST_NUMBER_BLOCKS = 4
+_MOST_NUMBER_BLOCKS = 4  # a table in more blocks than this is easier to read as a map
 _MOST_TOKEN_BLOCKS = 2  # of more tokens a flow says as much in fewer lines
 _LEGEND_WIDTH = 20
 
@@ -55,17 +55,16 @@ def lines(
         strongest: after a table of weights, say for each query which keys it gives most to.
     """
     yield from heading(inspection, screen)
-    if "tokens" in names and _has_many_tokens(inspection, screen, precision):
+    if names == SHOWN and _has_many_tokens(inspection, screen, precision):
         yield []
-        yield from flow_lines(inspection, screen, MOST_LINES if names == SHOWN else None)
+        yield from flow_lines(inspection, screen)
         names = [name for name in names if name != "tokens"]
     for table in tables(inspection, names):
         if own_scale and table.scale == "weight":
             table = replace(table, end=table.largest)
         yield []
         of_head = strongest and table.name == "weights"
-        most = 1 if of_head else _MOST_NUMBER_BLOCKS  # the figures stand below it
-        yield from table_lines(table, screen, precision, style, most)
+        yield from table_lines(table, screen, precision, style, percents=of_head)
         if of_head:
             yield []
             yield from strongest_lines(table, screen, precision)
@@ -129,29 +128,31 @@ def table_lines(
     screen: Screen,
     precision: int = PRECISION,
     style: ShowStyle = "auto",
-    most_blocks: int = _MOST_NUMBER_BLOCKS,
+    *,
+    percents: bool = False,
 ) -> Iterator[Line]:
     """One table: its title, what its rows and columns are, its numbers or map, its legend.
 
     Args:
-        most_blocks: of columns; a table in more is easier to read as a map.
+        percents: weights in more than one block of columns become percents, if those fit.
     """
     plan = numbers.layout(table, screen, precision)
-    crowded = style == "auto" and plan.n_blocks > most_blocks
+    percents = percents and plan.n_blocks > 1 and heatmap.has_percents(table, screen)
+    crowded = style == "auto" and (percents or plan.n_blocks > _MOST_NUMBER_BLOCKS)
     as_map = table.scale != "none" and (style == "map" or crowded)
     yield from title(table, screen)
     yield from wrapped(f"rows: {table.rows} · columns: {table.columns}", screen)
     if as_map:
         note = "a map, two rows a line" if heatmap.halves_rows(screen) else "a map"
-        if heatmap.has_percents(table, screen):
-            note = "a map, in percent"
+        if percents := percents and style == "auto":
+            note = "percents"
         if crowded:
             note += "; `--style numbers` prints the figures"
         yield from wrapped(f"shown as {note}", screen)
-        if table.scale == "weight" and not _has_same_tokens(table):
+        if percents and not _has_same_tokens(table):
             names = (f"{i} {screen.clean(key)}" for i, key in enumerate(table.column_labels))
             yield from wrapped(f"keys: {', '.join(names)}", screen)
-        yield from heatmap.draw(table, screen)
+        yield from heatmap.percents(table, screen) if percents else heatmap.draw(table, screen)
     else:
         yield from numbers.draw(table, plan, screen, precision)
     yield from _legend(table, screen, precision, as_map)
