@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from real_models import WHEELS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -69,6 +70,29 @@ def test_console_blocks_print_what_they_show(folder: Path) -> None:
             assert shown == body
     if UPDATE:
         README.write_text(text, "utf-8")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("ATTN_REAL_MODELS"), reason="the two trained models are not here"
+)
+def test_blocks_with_trained_models_print_what_they_show(folder: Path) -> None:
+    (folder / "models").symlink_to(Path(os.environ["ATTN_REAL_MODELS"]).absolute())
+    text = README.read_text("utf-8")
+    for body in blocks("terminal"):
+        commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
+        shown = "".join(f"$ {command}\n{shell(command, folder)}" for command in commands)
+        if UPDATE:
+            text = text.replace(f"```terminal\n{body}```", f"```terminal\n{shown}```")
+        else:
+            assert shown == body
+    if UPDATE:
+        README.write_text(text, "utf-8")
+
+
+def test_trained_models_are_fetched_as_the_tests_fetch_them() -> None:
+    (fetch,) = blocks("fetch")
+    for wheel in WHEELS:
+        assert wheel in fetch
 
 
 def test_python_block_prints_what_it_shows(folder: Path) -> None:
