@@ -60,6 +60,7 @@ def numpy_alone() -> set[str]:
 
 HEAVY = ("rich.console", "rich.table", "rich.text", "rich.markup", "rich.progress", "rich.panel")
 EXTRAS = ("tokenizers", "huggingface_hub", "gguf", "safetensors", "requests", "tqdm")
+OTHERS = tuple(name for name in EXTRAS if name != "tokenizers")
 RARE = ("numpy.random", "numpy.ma", "numpy.typing", "numpy.testing", "numpy.fft", "tempfile")
 
 CASES = {
@@ -79,6 +80,14 @@ CASES = {
     "diff": ((*HEAVY, *RARE, "attn_cli.aggregation"), ("numpy", "rich.segment")),
     "explain --query is --json": (("rich", *RARE), ("numpy", "typer")),
     "explain --query is": ((*HEAVY, *RARE), ("numpy", "typer", "rich.segment")),
+    "inspect --model sample_inputs/tiny-llama --json": (
+        ("rich", *OTHERS, *RARE, "attn_cli.tutorial", "attn_cli.checkpoints.gguf_model"),
+        ("tokenizers", "attn_cli.checkpoints.inspecting"),
+    ),
+    "inspect --model sample_inputs/tiny-llama": (
+        (*HEAVY, *OTHERS, *RARE, "attn_cli.tutorial"),
+        ("tokenizers", "attn_cli.terminal.overview"),
+    ),
     "schema": (("numpy", "rich"), ("typer",)),
     "models --json": (("numpy", "rich", "tempfile", *EXTRAS), ("attn_cli.checkpoints.hub",)),
     "models": (("numpy", *HEAVY, *EXTRAS), ("attn_cli.checkpoints.hub", "rich.segment")),
