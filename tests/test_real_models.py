@@ -166,7 +166,7 @@ def test_the_views_of_both() -> None:
     )
     assert "heads that share keys and values: 0–2, 3–5, 6–8" in shown
     assert "rests on The" in shown and "--layer 16 --head 0" in shown
-    [row] = [line for line in done(head).splitlines() if "␣it " in line and "→" in line]
+    [row] = [line for line in done(head).splitlines() if re.match(r" *\d+ ␣it +→", line)]
     assert row.split("→")[1].split()[0] == "␣because"
     assert "[special]: [CLS] and [SEP], " in done(other) and "didn't" in other.text
     assert "␣it looks at ␣because" in done(explained)
