@@ -127,9 +127,10 @@ def _choices(inspection: Inspection) -> Iterator[str]:
     sizes, settings = inspection.dimensions, inspection.source.settings
     if type(n := settings.get("n_uncut")) is int:
         yield f"cut from {n} tokens"
-    if counted := _count(sizes["n_layer"], settings.get("n_layer"), "layer"):
+    whole = {} if "aggregate" in settings else settings  # of what is joined, nothing is left out
+    if counted := _count(sizes["n_layer"], whole.get("n_layer"), "layer"):
         yield counted
-    if counted := _count(sizes.get("n_head", 1), settings.get("n_head"), "head"):
+    if counted := _count(sizes.get("n_head", 1), whole.get("n_head"), "head"):
         shared = inspection.n_head // inspection.n_kv_head > 1
         on = f" on {inspection.n_kv_head} key/value head" + "s" * (inspection.n_kv_head > 1)
         yield counted + on * shared
