@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
+
+# Speed lives in benchmarks/: a busy machine must not fail a property.
+settings.register_profile("attn", deadline=None)
+settings.load_profile("attn")
 
 ROOT = Path(__file__).parent.parent
 ATTN = Path(sys.executable).with_name("attn")
