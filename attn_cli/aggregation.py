@@ -64,8 +64,8 @@ def aggregate(inspection: Inspection, how: Aggregate) -> Inspection:
     layer = Layer(weights=_shares(matrix[None]), index=inspection.layers[-1].index)
     n_head = sum(len(layer.weights) for layer in inspection.layers)
     counts = {"aggregated_layers": len(inspection.layers), "aggregated_heads": n_head}
-    derived = _derived(inspection, (layer,), {"aggregate": how, **counts})
-    return replace(derived, mask=_reached(inspection)) if how in ("rollout", "flow") else derived
+    mask = _reached(inspection) if how in ("rollout", "flow") else inspection.mask
+    return _derived(inspection, (layer,), {"aggregate": how, **counts}, mask)
 
 
 def weigh(inspection: Inspection, how: Weigh) -> Inspection:
@@ -88,8 +88,9 @@ def weigh(inspection: Inspection, how: Weigh) -> Inspection:
                 f"layer {layer.index}, head {head}, query {query}: every value that it looks at "
                 "is 0, so nothing passes"
             )
-        layers.append(Layer(index=layer.index, weights=_shares(passed)))
-    return _derived(inspection, tuple(layers), {"weigh": how})
+        kept = {"index": layer.index, "head_index": layer.head_index, "allowed": layer.allowed}
+        layers.append(Layer(weights=_shares(passed), **kept))
+    return _derived(inspection, tuple(layers), {"weigh": how}, inspection.mask)
 
 
 def mean(inspection: Inspection) -> Doubles:
@@ -237,7 +238,7 @@ def _lacking(layer: Layer, name: str, needed: str) -> DataError:
 
 
 def _derived(
-    inspection: Inspection, layers: tuple[Layer, ...], settings: Mapping[str, object]
+    inspection: Inspection, layers: tuple[Layer, ...], settings: Mapping[str, object], mask: Mask
 ) -> Inspection:
     """The Inspection with other weights, and a source that says how they came about."""
     source = inspection.source
@@ -245,4 +246,4 @@ def _derived(
     source = replace(
         source, settings={**source.settings, **settings}, dtype="float32", precision=None
     )
-    return replace(inspection, layers=layers, source=source)
+    return replace(inspection, layers=layers, source=source, mask=mask)

@@ -16,7 +16,7 @@ import numpy as np
 
 from attn_cli import masks, memory
 from attn_cli.attention import attend, repeated
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 from attn_cli.inspection import Inspection, Layer
 from attn_cli.operations import softcap_logits, softmax
 from attn_cli.torch_random import Generator
@@ -182,7 +182,8 @@ def _pattern(way: str, inspection: Inspection) -> Booleans | None:
         return masks.allowed(way, len(inspection.query_tokens))
     except UsageError as error:
         if error.message.startswith("there is no mask"):
-            known = f"Use: {', '.join(KINDS)}, or a mask as for `--mask`."
+            close = did_you_mean(way, [kind.partition(":")[0] for kind in KINDS])
+            known = f"{close} Use: {', '.join(KINDS)}, or a mask as for `--mask`.".lstrip()
             raise UsageError(f"there is no approximation `{way}`", known) from None
         raise
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_LONGEST = 100  # characters of a word for which a similar one is looked for
+_NAMES_LOOKED_AT = 10_000  # in a directory
+
+
 class ExitCode:
     """Exit statuses, as diff(1) and grep(1) have them."""
 
@@ -53,10 +57,28 @@ def did_you_mean(given: str, known: Iterable[str], otherwise: str = "", prefix: 
     Args:
         prefix: what to write before the known word.
 
-    >>> did_you_mean("casual", ["causal", "window"])
-    'Did you mean `causal`?'
+    >>> did_you_mean("casual", ["causal", "window"]), did_you_mean("JS", ["csv", "json"])
+    ('Did you mean `causal`?', 'Did you mean `json`?')
     """
     from difflib import get_close_matches  # a millisecond that only a mistake need cost
 
-    close = get_close_matches(given, list(known), n=1)
-    return f"Did you mean `{prefix}{close[0]}`?" if close else otherwise
+    names = {name.lower(): name for name in known}
+    wanted = given.lower()[:_LONGEST]
+    begun = [name for name in names if wanted.strip("-") and name.startswith(wanted)]
+    close = sorted(begun, key=len) or get_close_matches(wanted, names, n=1)
+    return f"Did you mean `{prefix}{names[close[0]]}`?" if close else otherwise
+
+
+def did_you_mean_file(given: str, otherwise: str = "") -> str:
+    """A hint that names the file nearest to one that is missing, or the missing directory."""
+    import os
+
+    directory, name = os.path.split(given)
+    try:
+        with os.scandir(directory or os.curdir) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_NAMES_LOOKED_AT), strict=False)]
+    except (OSError, ValueError):
+        return otherwise or f"There is no directory `{directory}`."
+    return did_you_mean(
+        name, names, otherwise, f"{directory.rstrip(os.sep)}{os.sep}" * bool(directory)
+    )

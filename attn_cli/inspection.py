@@ -18,6 +18,7 @@ import numpy as np
 
 from attn_cli.errors import DataError
 from attn_cli.frozen import Frozen
+from attn_cli.operations import lower_triangle
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Kind = Literal["self", "causal", "cross"]
 Part = TypeVar("Part")
 
+_LARGEST = float(np.finfo(np.float32).max)
 # How far a row of weights may be from 1: the rounding of its own dtype, over a long row.
 _ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
 
@@ -190,7 +192,15 @@ class Inspection(Frozen):
             raise DataError(f"`source.precision` must be from 0 to 17, not: {precision}")
         _check_arrays(self, "", dict(sizes))
         _check_arrays(self.mask, "mask.", dict(sizes))
+        places: dict[int, int] = {}
         for place, layer in enumerate(self.layers):
+            if layer.index < 0:
+                raise DataError(f"`layers[{place}].index` is negative: {layer.index}")
+            if places.setdefault(layer.index, place) != place:
+                first = places[layer.index]
+                raise DataError(
+                    f"`layers[{place}].index` is {layer.index}, as `layers[{first}].index` is"
+                )
             bound = dict(sizes)
             _check_arrays(layer, f"layers[{place}].", bound)
             self._check_weights(layer, f"layers[{place}].weights")
@@ -203,8 +213,10 @@ class Inspection(Frozen):
     def _check_weights(self, layer: Layer, name: str) -> None:
         if layer.weights is None:
             raise DataError(f"`{name}` is missing")
-        if layer.scale is not None and not np.isfinite(layer.scale):
+        if layer.scale is not None and not abs(layer.scale) <= _LARGEST:
             raise DataError(f"the scale of `{name}` is not a finite number: {layer.scale}")
+        if layer.softcap is not None and not 1e-30 < layer.softcap < 1e30:  # as --softcap
+            raise DataError(f"the softcap of `{name}` is not from 1e-30 to 1e+30: {layer.softcap}")
         if layer.weights.size and layer.weights.min() < 0:
             raise DataError(f"`{name}` holds a negative number: {layer.weights.min()}")
         tolerance = row_tolerance(self.source.dtype)
@@ -217,6 +229,16 @@ class Inspection(Frozen):
         if wrong.any():
             head, query = (int(axis[0]) for axis in np.nonzero(wrong))
             raise DataError(f"`{name}[{head}][{query}]` sums to {sums[head, query]:.6g}, not to 1")
+        why = "the mask does not allow that key"
+        if allowed is None and self.kind == "causal":
+            allowed = lower_triangle(*layer.weights.shape[1:])
+            why = "in causal attention no key is later than its query"
+        if allowed is not None and layer.weights.max(initial=0, where=~allowed) > 0:
+            head, query, key = (int(i[0]) for i in np.nonzero((layer.weights != 0) & ~allowed))
+            raise DataError(
+                f"`{name}[{head}][{query}][{key}]` is {layer.weights[head, query, key]:.6g}, and "
+                f"{why}"
+            )
 
     def allowed(self, layer: Layer) -> Booleans | None:
         """Which keys each query of a layer may look at: (n_query, n_key); None: all."""

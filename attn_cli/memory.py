@@ -43,6 +43,8 @@ def readable(n_bytes: int) -> str:
     >>> readable(1536), readable(8 * 10**9)
     ('1.5 KiB', '7.5 GiB')
     """
+    if n_bytes >= 1 << 80:  # a size that a file claims may be beyond floats, too
+        return "more than 1,048,576 EiB"
     size, unit = float(n_bytes), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
         if size < 1024:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from attn_cli.types import Floats
+    from attn_cli.types import Booleans, Floats
+
+
+def lower_triangle(n_query: int, n_key: int) -> Booleans:
+    """True where a key is no later than the query; the queries are the last of the keys."""
+    return np.tri(n_query, n_key, n_key - n_query, dtype=bool)
 
 
 def softmax(logits: Floats) -> tuple[Floats, Floats]:
@@ -65,12 +70,19 @@ def layer_norm(
     """
     centred: Floats = x - x.mean(axis=-1, keepdims=True)
     variance = np.square(centred).mean(axis=-1, keepdims=True)
-    centred /= np.sqrt(variance + np.float32(eps))
+    centred /= _root(variance, eps)
     if weight is not None:
         centred *= weight
     if bias is not None:
         centred += bias
     return centred
+
+
+def _root(variance: Floats, eps: float) -> Floats:
+    """√(variance + ε); NaN where float32 cannot hold the squares: to divide by ∞ hides it."""
+    root: Floats = np.sqrt(variance + np.float32(eps))
+    root[np.isinf(root)] = np.nan
+    return root
 
 
 def rms_norm(x: Floats, weight: Floats, eps: float = 1e-6) -> Floats:
@@ -79,7 +91,7 @@ def rms_norm(x: Floats, weight: Floats, eps: float = 1e-6) -> Floats:
     >>> rms_norm(np.array([3.0, 3.0], dtype=np.float32), np.float32([1, 2]), eps=0.0).tolist()
     [1.0, 2.0]
     """
-    normed: Floats = x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + np.float32(eps))
+    normed: Floats = x / _root(np.square(x).mean(axis=-1, keepdims=True), eps)
     normed *= weight
     return normed
 
@@ -122,10 +134,11 @@ def gelu_tanh(x: Floats) -> Floats:
     >>> gelu_tanh(np.array([-1.0, 1.0], dtype=np.float32)).round(4).tolist()
     [-0.15880000591278076, 0.8411999940872192]
     """
-    inner: Floats = np.square(x)
-    inner *= np.float32(0.044715)
-    inner += np.float32(1)
-    inner *= x
+    with np.errstate(over="ignore"):  # tanh of ±∞ is the ±1 that it should be
+        inner: Floats = np.square(x)
+        inner *= np.float32(0.044715)
+        inner += np.float32(1)
+        inner *= x
     inner *= np.float32(math.sqrt(2 / math.pi))
     np.tanh(inner, out=inner)
     inner += np.float32(1)

@@ -194,46 +194,114 @@ def decode_chunks(stream: Readable, name: str) -> Iterator[str]:
             return
 
 
-# Emoji are joined by U+200D (and kept apart by U+200C); anywhere else the two are invisible.
+_LONGEST_LABEL = 2000  # characters; no table gives a label so much room
+_MOST_MARKS = 4  # on one character; no script stacks more
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _JOINERS = "\u200c\u200d"
+# What U+200D joins and U+200C keeps apart: arrows, technical and other symbols, pictures.
+_EMOJI = (
+    (0x2190, 0x21FF),
+    (0x2300, 0x23FF),
+    (0x25A0, 0x27BF),
+    (0x2B00, 0x2BFF),
+    (0x1F000, 0x1FAFF),
+)
+# Letters and marks by category, but nothing is drawn for them: fillers, a blank, a joiner of marks.
+_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# They choose another shape of the character before them, and are nothing alone.
+_SELECTORS = ((0x180B, 0x180D), (0x180F, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+_JAMO = ((0x1160, 0x11FF), (0xD7B0, 0xD7FB))  # vowels and finals, which join the letter before
 
 
 def visible(text: str) -> str:
-    """Make every character that a terminal or editor would obey or hide readable, as an escape.
+    r"""Make every character that a terminal or editor would obey or hide readable, as an escape.
 
-    Control, format, surrogate, private-use and unassigned characters and line and paragraph
-    separators become `\\x1b`, `\\u202e` and the like; all else, spaces too, stays. The joiners
-    inside an emoji stay.
+    Control, format, surrogate, private-use and unassigned characters, line and paragraph
+    separators and letters that draw nothing become `\x1b`, `\u202e` and the like; all else, spaces
+    too, stays. Joiners stay inside an emoji, a variation selector after what it varies. Of more
+    than four marks on one character the rest are `…`, and a mark without a character gets a circle
+    to stand on.
 
-    >>> print(visible("a\\x1b[31mb"))
-    a\\x1b[31mb
+    >>> print(visible("a\x1b[31mb"))
+    a\x1b[31mb
     """
-    if text.isprintable():
+    return _escaped(text, _MOST_MARKS)
+
+
+def reversible(text: str) -> str:
+    r"""The same escapes, and `\x5c` for a backslash that would read as the start of one.
+
+    Whoever turns `\n`, `\r`, `\t`, `\x..`, `\u....` and `\U........` back has the text exactly.
+
+    >>> print(reversible("\\frac\x1b"), reversible("\\nabla"))
+    \frac\x1b \x5cnabla
+    """
+    text = re.sub(r"\\(?=[nrtxuU])", r"\\x5c", text)
+    return _escaped(text)
+
+
+def _escaped(text: str, most_marks: int | None = None) -> str:
+    """Escapes for what is odd anywhere, then for what is odd where it stands; marks are capped."""
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        character if _is_plain(text, index) else _escape(character)
-        for index, character in enumerate(text)
-    )
+    kinds = {character: _kind(character) for character in set(text)}
+    text = text.translate({ord(c): _escape(c) for c, kind in kinds.items() if kind == "odd"})
+    placed = "".join(c for c, kind in kinds.items() if kind in ("joiner", "selector", "mark"))
+    if not placed:
+        return text
+
+    def run(found: re.Match[str]) -> str:
+        shown, n_marks = [], 0
+        for index, character in enumerate(found[0], start=found.start()):
+            if not _stays(text, index, kinds[character]):
+                shown.append(_escape(character))
+                continue
+            n_marks += 1
+            if most_marks is None or n_marks <= most_marks:
+                bare = most_marks is not None and not text[index - 1 : index].strip()
+                shown.append("◌" * bare + character)
+            elif n_marks == most_marks + 1:
+                shown.append("…")
+        return "".join(shown)
+
+    return re.sub(f"[{placed}]+", run, text)
 
 
-def _is_plain(text: str, index: int) -> bool:
-    character = text[index]
-    if character.isprintable():
-        return True
+def _kind(character: str) -> str:
+    """Whether a character needs a look: `odd`, `joiner`, `selector` or `mark`; else nothing."""
+    if character.isascii():
+        return "" if character.isprintable() else "odd"
     if character in _JOINERS:
-        around = text[max(index - 1, 0) : index] + text[index + 1 : index + 2]
-        return len(around) == 2 and all(map(_is_emoji, around))
+        return "joiner"
+    if character in _HIDDEN:
+        return "odd"
+    if _is_in(_SELECTORS, character):
+        return "selector"
     import unicodedata
 
-    return unicodedata.category(character) == "Zs"
+    category = unicodedata.category(character)
+    if not character.isprintable() and category != "Zs":
+        return "odd"
+    return "mark" if category[0] == "M" or _is_in(_JAMO, character) else ""
 
 
-def _is_emoji(character: str) -> bool:
-    """A symbol from the arrows on, with its skin tone; or the selector that makes one coloured."""
-    import unicodedata
+def _stays(text: str, index: int, kind: str) -> bool:
+    """Whether a character that needs a look is shown as it is where it stands."""
+    if kind == "mark":
+        return True
+    before = text[index - 1] if index else ""
+    if kind == "selector":
+        return before.isprintable() and before.strip() != "" and _kind(before) == ""
+    if kind == "joiner":
+        if before and _kind(before) == "selector":
+            before = text[index - 2] if index > 1 else ""
+        after = text[index + 1 : index + 2]
+        return all(c and c.isprintable() and _is_in(_EMOJI, c) for c in (before, after))
+    return False
 
-    symbol = ord(character) >= 0x2190 and unicodedata.category(character).startswith("S")
-    return symbol or character == "\ufe0f"
+
+def _is_in(ranges: tuple[tuple[int, int], ...], character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in ranges)
 
 
 def _escape(character: str) -> str:
@@ -246,20 +314,19 @@ def _escape(character: str) -> str:
 
 
 def label(token: str) -> str:
-    """How a token stands in a table: visible, never blank, a space at either end marked.
+    """How a token stands in a table: visible, never blank, white space at either end marked.
+
+    What is too long for any table ends in `…`.
 
     >>> label(" "), label("\\n"), label(""), label(" the")
     ('␣', '\\\\n', '∅', '␣the')
     """
     if not token:
         return "∅"
-    if token.isspace():
-        return "".join("␣" if space == " " else _escape(space) for space in token)
-    core = token.strip(" ")
-    if len(core) == len(token):
-        return visible(token)
-    before = len(token) - len(token.lstrip(" "))
-    return "␣" * before + visible(core) + "␣" * (len(token) - before - len(core))
-
-
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    if len(token) > _LONGEST_LABEL:
+        return label(token[:_LONGEST_LABEL]) + "…"
+    core = token.strip()
+    before = len(token) - len(token.lstrip())
+    ends = token[:before], token[before + len(core) :]
+    left, right = ("".join("␣" if c == " " else _escape(c) for c in end) for end in ends)
+    return left + visible(core) + right

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
 _BLOCK = 16  # torch fills normals sixteen at a time: eight cosines, then eight sines
+_MOST_SKIPPED = 1 << 29  # numbers: 50,000 words in 10,000 dimensions
 _WORDS_AT_ONCE, _BLOCKS_AT_ONCE = 1 << 20, 1 << 12
 
 
@@ -48,7 +49,7 @@ class Generator:
 
     def words(self, count: int) -> Words32:
         """The next `count` 32-bit words of the stream, (count,) uint32."""
-        drawn = self._engine.getrandbits(32 * count) if count else 0
+        drawn = self._engine.getrandbits(32 * count)
         return np.frombuffer(drawn.to_bytes(4 * count, "little"), dtype="<u4").astype(np.uint32)
 
     def skip(self, count: int) -> None:
@@ -130,7 +131,16 @@ def normal_blocks(uniforms: Floats) -> Floats:
 
 
 def skip_normals(generator: Generator, count: int) -> None:
-    """Pass over what `randn(count)` draws, in bounded memory."""
+    """Pass over what `randn(count)` draws, in bounded memory.
+
+    Raises:
+        UsageError: they are so many that it would take many seconds.
+    """
+    if count > _MOST_SKIPPED:
+        raise UsageError(
+            f"{count:,} numbers would have to be drawn before those that are needed",
+            f"Use a smaller `--vocab-size` or `--d-model`: {_MOST_SKIPPED:,} are the most.",
+        )
     if count < _BLOCK:
         generator.randn(count)  # one of them may be kept for the next call
     else:
@@ -160,21 +170,21 @@ def embedding(generator: Generator, n_vocab: int, d_model: int, ids: Integers) -
         UsageError: an id is outside the table.
     """
     wanted = sorted(set(ids.tolist()))  # not np.unique: it imports numpy.ma, a tenth of start-up
-    for index in (*wanted[:1], *wanted[-1:]):
+    for index in wanted:
         if not 0 <= index < n_vocab:
             raise UsageError(f"id {index} is outside the embedding, which has {n_vocab} rows")
-    if n_vocab * d_model < 2 * _BLOCK:
+    if n_vocab * d_model < _BLOCK:
         return generator.randn(n_vocab, d_model)[ids]
     rows = np.empty((len(wanted), d_model), dtype=np.float32)
     _fill_rows(generator, n_vocab * d_model, wanted, rows)
-    return rows[np.searchsorted(np.array(wanted, dtype=np.int64), ids)]
+    return rows[np.searchsorted(wanted, ids)]
 
 
 def _fill_rows(generator: Generator, total: int, wanted: list[int], rows: Floats) -> None:
     """Fill `rows` with the rows `wanted` (ascending) of a table of `total` normals."""
     d_model, full = rows.shape[1], total - total % _BLOCK
-    flat, position = rows.reshape(-1), 0
-    block = np.empty(_BLOCK, dtype=np.float32)  # the last one drawn: the next row may begin in it
+    flat, position = rows.ravel(), 0
+    block = flat[:0]  # the blocks drawn last: the next row may begin in them
     for place, index in enumerate(wanted):
         start, stop = index * d_model, min((index + 1) * d_model, full)
         while start < stop:
@@ -182,7 +192,7 @@ def _fill_rows(generator: Generator, total: int, wanted: list[int], rows: Floats
                 first = start - start % _BLOCK
                 generator.skip(first - position)
                 count = min(-(-(stop - first) // _BLOCK), _BLOCKS_AT_ONCE)
-                block = normal_blocks(generator.rand(count, _BLOCK)).reshape(-1)
+                block = normal_blocks(generator.rand(count, _BLOCK)).ravel()
                 position = first + count * _BLOCK
             begin = position - len(block)
             end = min(stop, position)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter, lt
 from typing import Literal, get_args
 
 from attn_cli.errors import DataError, UnknownWordError, UsageError
@@ -15,6 +17,8 @@ from attn_cli.text import Split, byte_names, strip_punctuation
 Order = Literal["alphabetical", "frequency"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 UNKNOWN = "<unk>"
+# Of a text that comes in pieces and may never end: what fits into a gigabyte.
+_MOST_WORDS, _LONGEST_WORD = 10_000_000, 1 << 22
 
 
 class Vocabulary(Mapping[str, int]):
@@ -33,8 +37,10 @@ class Vocabulary(Mapping[str, int]):
     """
 
     def __init__(self, ids: Mapping[str, int], counts: Mapping[str, int] | None = None) -> None:
-        self._ids = dict(sorted(ids.items(), key=lambda pair: pair[1]))
-        self._words = {index: word for word, index in self._ids.items()}
+        # Most are in order, and sorting pairs takes more memory than the vocabulary itself.
+        in_order = all(map(lt, ids.values(), islice(ids.values(), 1, None)))
+        self._ids = dict(ids if in_order else sorted(ids.items(), key=itemgetter(1)))
+        self._words = dict(zip(self._ids.values(), self._ids, strict=True))
         self.counts = {word: counts.get(word, 0) for word in self._ids} if counts else {}
         if len(self._words) < len(self._ids):
             twice = next(word for word, index in self._ids.items() if self._words[index] != word)
@@ -144,12 +150,17 @@ def count_words(
     """Count the words of a text that comes in pieces, holding only one piece and the counts.
 
     A piece may end inside a word. The result is that of `split_text` on the whole text.
+
+    Raises:
+        DataError: there are more distinct words, or longer ones, than any text has.
     """
     if split in ("characters", "bytes"):
         return _lowered(_count_symbols(chunks, split), lowercase)
     raw: Counter[str] = Counter()
     for chunk in whole_words(chunks):
         raw.update(chunk.split())
+        if len(raw) > _MOST_WORDS:
+            raise DataError(f"there are more than {_MOST_WORDS:,} distinct words")
     if split == "words":
         # Punctuation is taken off each distinct piece once, however often it came.
         words: Counter[str] = Counter()
@@ -161,15 +172,23 @@ def count_words(
 
 
 def whole_words(chunks: Iterable[str]) -> Iterator[str]:
-    """The same text, cut only at white space."""
+    """The same text, cut only at white space.
+
+    Raises:
+        DataError: a word is longer than any is.
+    """
     rest: list[str] = []
+    length = 0
     for chunk in chunks:
         unfinished = "" if not chunk or chunk[-1].isspace() else chunk.rsplit(maxsplit=1)[-1]
         rest.append(chunk[: len(chunk) - len(unfinished)])
         if rest[-1]:
             yield "".join(rest)
-            rest = []
+            rest, length = [], 0
         rest.append(unfinished)
+        length += len(unfinished)
+        if length > _LONGEST_WORD:
+            raise DataError(f"there is a word of more than {_LONGEST_WORD:,} characters")
     yield "".join(rest)
 
 

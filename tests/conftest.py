@@ -5,16 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # Speed lives in benchmarks/: a busy machine must not fail a property.
 settings.register_profile("attn", deadline=None)
+# A mutant is found or it is not: the same examples every time, and no search for the smallest.
+settings.register_profile(
+    "mutation",
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("attn")
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +47,30 @@ class Ran(NamedTuple):
 def environment(**more: str) -> dict[str, str]:
     """A clean, small environment; of the user's own only the path is kept."""
     path = f"{ATTN.parent}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **more}
+    measured = {name: os.environ[name] for name in os.environ if name.startswith("COVERAGE_")}
+    return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **measured, **more}
+
+
+@contextmanager
+def started(
+    *args: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT, **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running `attn`, with pipes if nothing else is said; it is ended whatever the test does."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(
+        [ATTN, *args], env=environment(**(env or {})), cwd=cwd, **(pipes | streams)
+    )
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    try:
+        yield process
+    finally:
+        guard.cancel()
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def run(

@@ -183,3 +183,12 @@ def test_through_several_layers_a_window_reaches_further() -> None:
     assert ((found.layers[0].weights[0] > 0) == found.mask.allowed).all()
     assert aggregate(one, "mean").mask.name == "window"
     assert aggregate(run(), "rollout").mask.name == "causal"
+
+
+def test_weighing_keeps_the_masks_and_the_numbers_of_heads() -> None:
+    one = inspect(" ".join(WORDS), heads=2, mask="causal")
+    (layer,) = one.layers
+    own = replace(layer, allowed=one.mask.allowed, head_index=np.array([3, 5]))
+    (weighed,) = weigh(replace(one, mask=Mask(), layers=(own,)), "value-norm").layers
+    assert weighed.allowed is not None and np.array_equal(weighed.allowed, one.mask.allowed)
+    assert weighed.head_index is not None and weighed.head_index.tolist() == [3, 5]

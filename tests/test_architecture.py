@@ -99,11 +99,31 @@ def test_scale_by_layer() -> None:
                       "original_max_position_embeddings": "long"}, 'not: "long"'),
     ("rope_theta", 0, "`rope_parameters.rope_theta` must be a number"),
     ("partial_rotary_factor", 0.5, "`partial_rotary_factor` must be 1 in this family"),
+    ("vocab_size", 10**9, "`vocab_size` must be a whole number from 1 to 16777216"),
+    ("max_position_embeddings", -1, "`max_position_embeddings` must be a whole number"),
+    ("max_position_embeddings", "2k", "`max_position_embeddings` must be a whole number"),
+    ("eos_token_id", "2", '`eos_token_id` must be the id of a token, not: "2"'),
+    ("eos_token_id", [2, None], "`eos_token_id` must be the id of a token, not: [2, null]"),
+    ("is_causal", "false", '`is_causal` must be true or false, not: "false"'),
+    ("rope_scaling", "", '`rope_scaling` must be an object, not: ""'),
+    ("rope_parameters", False, "`rope_parameters` must be an object, not: false"),
 ])  # fmt: skip
 def test_refusals_name_the_setting(key: str, value: Any, what: str) -> None:
     with pytest.raises(DataError) as caught:
         architecture({**LLAMA, key: value})
     assert what in caught.value.message
+
+
+@pytest.mark.parametrize("family, key, value", [
+    ("bart", "decoder_start_token_id", "2"),
+    ("bart", "decoder_start_token_id", 2.0),
+    ("t5", "decoder_start_token_id", [0, 1]),
+    ("t5", "decoder_start_token_id", True),
+    ("qwen2", "use_sliding_window", "yes"),
+])  # fmt: skip
+def test_refusals_in_other_families(family: str, key: str, value: Any) -> None:
+    with pytest.raises(DataError, match=f"`{key}` must be "):
+        architecture({"model_type": family, key: value})
 
 
 @pytest.mark.parametrize("family, key, value", [
@@ -178,7 +198,8 @@ def test_the_widest_mask_allows_what_any_does() -> None:
         MaskPlan(causal=True),
         MaskPlan(causal=True, window=4),
     ]
-    assert widest(plans) == MaskPlan(causal=True)
-    assert widest(plans[::2]) == MaskPlan(causal=True, window=4)
+    assert (widest(plans).causal, widest(plans).window) == (True, None)
+    narrow = widest(plans[::2])
+    assert (narrow.causal, narrow.window) == (True, 4)
     both = np.logical_or.reduce([plan.allowed(6, 6) for plan in plans[::2]])
     assert np.array_equal(widest(plans[::2]).allowed(6, 6), both)

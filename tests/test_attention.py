@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from attn_cli.attention import Attention, attend
+from attn_cli.attention import Attention, attend, repeated
 from attn_cli.errors import UsageError
 
 EXAMPLES = settings(max_examples=80, deadline=None, database=None)
@@ -162,12 +162,48 @@ def test_weights_by_sum() -> None:
         query, key, key, scale=1.0, normalize="sum", allowed=np.array([[True, True, False]])
     )
     assert masked.weights.tolist() == [[[0.25, 0.75, 0]]]
-    nothing = attend(
-        query, key, key, scale=1.0, normalize="sum", allowed=np.zeros((1, 3), dtype=bool)
-    )
-    assert nothing.weights.tolist() == [[[0, 0, 0]]]
-    with pytest.raises(UsageError, match="never negative"):
-        attend(query, -key, key, normalize="sum")
+    # A query that sees nothing beside one that does, and one head beside another.
+    two = np.array([[[1], [1]], [[2], [2]]], dtype=np.float32)
+    allowed = np.array([[False, False, False], [True, True, False]])
+    nothing = attend(two, key, key, scale=1.0, normalize="sum", allowed=allowed)
+    assert nothing.weights.tolist() == [[[0, 0, 0], [0.25, 0.75, 0]]] * 2
+
+
+@given(problems())
+@EXAMPLES
+def test_weights_by_sum_against_float64(problem: dict[str, Any]) -> None:
+    """Every row by its own sum, whatever the other rows and heads are and see."""
+    query, key = (np.abs(problem[name]) + np.float32(0.25) for name in ("query", "key"))
+    found = attend(**problem | {"query": query, "key": key, "normalize": "sum"})
+    logits = np.where(np.isneginf(found.logits), 0, found.logits).astype(np.float64)
+    total = logits.sum(axis=-1, keepdims=True)
+    expected = np.divide(logits, total, out=np.zeros_like(logits), where=total > 0)
+    assert found.weights.dtype == np.float32
+    assert np.abs(found.weights - expected).max() < 1e-6
+    assert problem["allowed"] is None or (found.weights[:, ~problem["allowed"]] == 0).all()
+
+
+def test_a_sum_beyond_float32() -> None:
+    key = np.full((1, 4, 1), 3e38, dtype=np.float32)
+    found = attend(np.ones((1, 1, 1), np.float32), key, np.ones_like(key), scale=1, normalize="sum")
+    assert found.weights.tolist() == [[[0.25] * 4]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([3, -1.25, -1], "a score of -1.25 cannot be divided by a sum: a weight is never negative"),
+        ([0, 0, 0], "a row of scores sums to 0: none is a part of it"),
+    ],
+)
+def test_scores_that_a_sum_cannot_divide(scores: list[float], message: str) -> None:
+    """The second query sees them; the first, and a third that sees nothing, could be divided."""
+    rows = np.array([[[1, 1, 1], scores, [1, 1, 1]]], dtype=np.float32)
+    allowed = np.array([[True] * 3, [True] * 3, [False] * 3])
+    eye = np.eye(3, dtype=np.float32)[None]
+    with pytest.raises(UsageError) as caught:
+        attend(rows, eye, eye, scale=1, allowed=allowed, normalize="sum")
+    assert (caught.value.message, caught.value.hint) == (message, "Use `--normalize softmax`.")
 
 
 @given(problems())
@@ -216,12 +252,18 @@ def test_moving_all_keys_together_does_not_matter(problem: dict[str, Any], shift
 @EXAMPLES
 def test_grouped_heads_are_repeated_heads(problem: dict[str, Any]) -> None:
     group = problem["query"].shape[0] // problem["key"].shape[0]
-    repeated = problem | {
+    ungrouped = problem | {
         name: np.concatenate([head[None] for head in problem[name] for _ in range(group)])
         for name in ("key", "value")
     }
-    for one, other in zip(attend(**problem), attend(**repeated), strict=True):
+    for one, other in zip(attend(**problem), attend(**ungrouped), strict=True):
         assert (one is None and other is None) or np.array_equal(one, other)
+
+
+def test_heads_that_share_nothing_are_not_copied() -> None:
+    shared = np.zeros((3, 2, 4), dtype=np.float32)
+    assert repeated(shared, 3) is shared
+    assert repeated(shared, 6).shape == (6, 2, 4)
 
 
 @given(problems())

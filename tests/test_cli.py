@@ -6,19 +6,28 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ATTN, PATIENCE, ROOT, Ran, environment, run, run_in_terminal, shell, together
+from conftest import (
+    PATIENCE,
+    ROOT,
+    Ran,
+    environment,
+    run,
+    run_in_terminal,
+    shell,
+    started,
+    together,
+)
 
 from attn_cli import __version__
 from attn_cli.commands.app import COMMANDS, build
@@ -35,26 +44,6 @@ def complained(ran: Ran, *named: str) -> None:
     assert "Traceback" not in ran.err and "fault of attn" not in ran.err, ran.err
     for word in named:
         assert word in ran.err, (word, ran.err)
-
-
-@contextmanager
-def started(*args: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A running command; it is ended and its pipes closed whatever the test does."""
-    env = environment(**streams.pop("env", {}))
-    process = subprocess.Popen(
-        [ATTN, *args], stderr=subprocess.PIPE, env=env, **({"cwd": ROOT} | streams)
-    )
-    guard = threading.Timer(PATIENCE, process.kill)
-    guard.start()
-    try:
-        yield process
-    finally:
-        guard.cancel()
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
 
 
 def wait_until_read(stdin: Any) -> None:
@@ -195,6 +184,13 @@ def test_a_comparison_shows_exact_approximation_and_difference() -> None:
     assert [json.loads(line)["text"] for line in lines.out.splitlines()] == ["a b", "c d"]
 
 
+def test_the_name_of_a_long_mask_is_broken_for_the_screen() -> None:
+    way = "&".join(["window:2"] * 40)
+    drawn = run("inspect", SENTENCE, "--compare-with", way)
+    assert max(map(len, drawn.text.splitlines())) <= 80
+    assert f"weights,{way}6×6" in re.sub(r"\s", "", drawn.text)
+
+
 def test_help_names_the_papers() -> None:
     shown = " ".join(re.sub("[│\n]", " ", page("inspect")).split())
     for paper in ("Vaswani et al. 2017", "Ainslie et al. 2023", "Shazeer 2019", "Jiang et al. 2023",
@@ -316,6 +312,20 @@ def test_every_command_is_listed_with_what_it_does() -> None:
         assert re.search(rf"\b{name} +[A-Z]\w+ ", shown), name
 
 
+def test_debug_is_known_everywhere_and_shows_the_traceback() -> None:
+    assert [name for name in ("", *COMMANDS) if "--debug" not in page(name)] == []
+    ways = (("--debug", "inspect", ""), ("inspect", "", "--debug"), ("inspect", "--debug", ""))
+    calls = [partial(run, *args) for args in ways]
+    calls.append(partial(run, "inspect", "", env={"ATTN_DEBUG": "1"}))
+    for ran in together(calls):
+        assert (ran.code, ran.out) == (2, b"")
+        first, *_, message, hint = ran.err.splitlines()
+        assert first.startswith("Traceback")
+        assert (message, hint) == ("attn: the text is empty", "Give at least one word.")
+    assert run("--debug", "vocab", "a") == run("vocab", "a", "--debug") == run("vocab", "a")
+    assert run("--debug", "inspct").err.endswith("Did you mean `attn inspect`?\n")
+
+
 # Bad input
 
 
@@ -334,6 +344,14 @@ BAD: dict[str, tuple[Sequence[str | bytes], Sequence[str]]] = {
     "global typo": (["--verson"], ["Did you mean `--version`"]),
     "command typo": (["inspct", "x"], ["`inspct`", "Did you mean `attn inspect`"]),
     "command typo 2": (["schem"], ["Did you mean `attn schema`"]),
+    "a text of a dash": (["inspect", "-5 degrees"], ["`-5`", "after `--`"]),
+    "help typo": (["inspect", "--hlep"], ["Did you mean `--help`"]),
+    "nothing to show": (["inspect", "a b", "--show", "dropout"], ["no `dropout`", "There is:"]),
+    "models of nowhere": (["models", ""], ["directory is empty"]),
+    "grid of some": (["heads", "x", "--grid", "entropy", "--where", "layer = 9"], ["--where"]),
+    "reverse of nothing": (["heads", "x", "--reverse"], ["without --sort"]),
+    "a file for a text": (["explain", "sample_inputs/inspection.json", "--query", "0"], ["`-f"]),
+    "no ablation": (["inspect", "a", "--ablate-with", "mean"], ["without --ablate"]),
     "no command": (["frobnicate"], ["`frobnicate`", "attn --help"]),
     "hostile command": (["\x1b[31m\nx"], [r"\x1b[31m\nx"]),
     "hostile option": (["inspect", "x", "--\x1b[31m\nx"], [r"\x1b[31m\nx"]),
@@ -477,6 +495,22 @@ def test_an_empty_file_name_is_not_the_working_directory() -> None:
         assert "`.`" not in ran.err, (args, ran.err)
 
 
+def test_no_file_of_a_model_is_written_over(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "sample_inputs" / "tiny-llama", model)
+    (tmp_path / "link.json").hardlink_to(model / "config.json")
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    calls = [
+        partial(run, *args, "--model", str(model), "-o", str(out))
+        for args in (("inspect", "a"), ("heads", "a"), ("diff", "a", "b"),
+                     ("explain", "a b", "--query", "0"))
+        for out in (model / "config.json", model / "tokenizer.json", tmp_path / "link.json")
+    ]  # fmt: skip
+    for ran in together(calls):
+        complained(ran, "is read and would be written over")
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
 def test_refusals_write_no_file(refusals: dict[str, Ran]) -> None:
     assert refusals
     assert not any((ROOT / name).exists() for name in ("x.json", "x.xlsx", "x"))
@@ -582,7 +616,7 @@ def test_a_reader_that_never_came_ends_it_quietly() -> None:
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     words = " ".join(f"w{i}" for i in range(300))
     for args in (("inspect", words, "--json"), ("inspect", words, "--style", "numbers")):
-        with started(*args, stdout=subprocess.PIPE) as process:
+        with started(*args) as process:
             assert process.stdout is not None and process.stderr is not None
             assert process.stdout.read(10)
             process.stdout.close()
@@ -618,7 +652,7 @@ def test_a_slow_reader_gets_everything(blocking: bool, unbuffered: str) -> None:
 
 def test_ctrl_c_while_waiting_for_input_is_130() -> None:
     for args in (("inspect", "-"), ("vocab", "-"), ("show", "-"), ("inspect", "--lines")):
-        with started(*args, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with started(*args) as process:
             assert process.stdin and process.stdout and process.stderr
             process.stdin.write(b'{"text": "a"')
             process.stdin.flush()
@@ -630,8 +664,7 @@ def test_ctrl_c_while_waiting_for_input_is_130() -> None:
 
 
 def test_ctrl_c_keeps_what_was_delivered_and_leaves_no_half_file(tmp_path: Path) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with started("inspect", "-", "--lines", "--json", **pipes) as process:
+    with started("inspect", "-", "--lines", "--json") as process:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(b"one two\n")
         process.stdin.flush()
@@ -642,7 +675,7 @@ def test_ctrl_c_keeps_what_was_delivered_and_leaves_no_half_file(tmp_path: Path)
     old = tmp_path / "old.jsonl"
     old.write_text("what was there")
     for name in ("new.jsonl", "old.jsonl"):
-        with started("inspect", "-", "--lines", "-o", name, cwd=tmp_path, **pipes) as process:
+        with started("inspect", "-", "--lines", "-o", name, cwd=tmp_path) as process:
             assert process.stdin and process.stderr
             process.stdin.write(b"one two\nthree")
             process.stdin.flush()
@@ -753,8 +786,7 @@ def test_no_line_at_all_gives_nothing_wrong() -> None:
 
 @pytest.mark.parametrize("form", ["--json", "--color=never"])
 def test_lines_are_answered_one_by_one(form: str) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with started("inspect", "-", "--lines", form, **pipes) as process:
+    with started("inspect", "-", "--lines", form) as process:
         assert process.stdin and process.stdout and process.stderr
         for text in ("one two", "three", "four five six"):
             process.stdin.write(text.encode() + b"\n")
@@ -824,3 +856,64 @@ def test_broken_inspections_are_refused_by_show() -> None:
             complained(ran, *named)
         except AssertionError as error:
             raise AssertionError(f"{data[:60]!r}: {ran}") from error
+
+
+# Help and completion ----------------------------------------------------------------------------
+
+
+def test_help_has_no_style_where_none_is_wanted() -> None:
+    looks = [
+        {"NO_COLOR": "1"},
+        {"NO_COLOR": "1", "FORCE_COLOR": "1"},
+        {"FORCE_COLOR": "0"},
+        {"TERM": "dumb"},
+        {"TERM": ""},
+    ]
+    calls = [partial(run_in_terminal, "heads", "--help", env=env) for env in looks]
+    calls += [partial(run, "--help", env={name: "1"}) for name in ("GITHUB_ACTIONS", "PY_COLORS")]
+    plain, styled = run("heads", "--help").out, run_in_terminal("heads", "--help", env={}).out
+    ran = together(calls)
+    assert all(b"\x1b" not in one.out and one.code == 0 for one in ran)
+    assert ran[0].out == plain
+    assert b"\x1b[1m" in styled
+
+
+def test_narrow_help_names_every_option() -> None:
+    wide = set(re.findall(r"--[a-z-]+", run("inspect", "--help", env={"COLUMNS": "120"}).text))
+    widths = ("1", "40", "69", "70")
+    calls = [partial(run, "inspect", "--help", env={"COLUMNS": width}) for width in widths]
+    calls += [partial(run_in_terminal, "inspect", "--help", env={"COLUMNS": "40", "TERM": "dumb"})]
+    for ran in together(calls):
+        assert wide <= set(re.findall(r"--[a-z-]+", ran.text))
+        assert "--…" not in ran.text
+
+
+def test_completion_answers_as_a_shell_asks() -> None:
+    words = {"_ATTN_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    assert run(env=words | {"COMP_WORDS": "attn ins"}).out == b"inspect\n"
+    option = words | {"COMP_WORDS": "attn inspect --softc", "COMP_CWORD": "2"}
+    assert run(env=option).out == b"--softcap\n"
+    for nonsense in ({"COMP_CWORD": "²"}, {"_ATTN_COMPLETE": "garbage"}, {"COMP_WORDS": "'"}):
+        assert run(env=words | nonsense).code == 0
+    with Path("/dev/full").open("wb") as full:
+        ran = run("--show-completion", stdout=full)
+    assert (ran.code, ran.err.startswith("attn: ")) == (2, True)
+
+
+def test_blank_lines_are_no_text() -> None:
+    for ran in together(
+        [
+            partial(run, "inspect", "--lines", "-", stdin=b"\n \n\r\n"),
+            partial(run, "inspect", "--lines", "-", "--json"),
+            partial(run, "inspect", "--lines", "\n"),
+        ]
+    ):
+        assert (ran.code, ran.out) == (2, b"")
+        assert "no line with a text" in ran.err
+
+
+def test_a_byte_order_mark_stands_before_the_first_text_alone() -> None:
+    wide = {"PYTHONIOENCODING": "utf-16"}
+    ran = run("inspect", "--lines", "a b\nc d", env=wide)
+    assert "\ufeff" not in ran.out.decode("utf-16")
+    assert ran.out.decode("utf-16") == run("inspect", "--lines", "a b\nc d").text

@@ -7,7 +7,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import time
+import warnings
 import zipfile
 from collections.abc import Callable
 from itertools import permutations
@@ -58,6 +60,12 @@ def npy(array: Any) -> bytes:
 def as_json(**values: Any) -> bytes:
     plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
     return json.dumps(plain).encode()
+
+
+def listed(archive: bytes, place: int, value: int, width: int = 4) -> bytes:
+    """An archive whose list says another number of its first member."""
+    start = archive.index(b"PK\1\2") + place
+    return archive[:start] + value.to_bytes(width, "little") + archive[start + width :]
 
 
 def safetensors(metadata: dict[str, str] | None = None, /, **arrays: np.ndarray) -> bytes:
@@ -331,10 +339,44 @@ def test_a_coarse_precision_explains_the_sums(case: str) -> None:
     assert np.array_equal(weights_of(found.inspection), array.astype(np.float32))
 
 
+@pytest.mark.parametrize("case", COARSE)
+def test_a_coarse_precision_explains_the_sums_beside_empty_rows(case: str) -> None:
+    array, dtype, decimals = COARSE[case]
+    array = np.concatenate([array, np.zeros_like(array[..., :1, :])], axis=-2)
+    found = one(npy(array))
+    assert (found.inspection.source.dtype, found.inspection.source.precision) == (dtype, decimals)
+    assert np.array_equal(weights_of(found.inspection), array.astype(np.float32))
+
+
+def test_every_key_may_be_off_by_half_of_the_last_decimal() -> None:
+    found = one(npy(np.array([[0.33, 0.33, 0.33]]))).inspection
+    assert found.source.precision == 2
+    for row in ([0.33, 0.33, 0.32], [0.333, 0.333, 0.331]):
+        with pytest.raises(DataError, match="do not sum to 1"):
+            read(npy(np.array([row])))
+
+
+def test_of_rows_that_are_no_weights_the_worst_is_named() -> None:
+    rows = np.array([[0, 0, 0], [0.5, 0.25, 0.25], [0.5, 0.25, 0], [1, 0.5, 0]])
+    with pytest.raises(DataError, match=r"\(layer 0, head 0, query 3: 1\.5\)") as caught:
+        read(npy(rows))
+    assert caught.value.hint.startswith("If they are parts of rows")
+    with pytest.raises(DataError, match=r"\(layer 0, head 0, query 2: 0\.75\)"):
+        read(npy(rows[:3]))
+    with pytest.raises(DataError, match=r"query 1: 1\.51\)") as caught:
+        read(npy(np.array([[1, 0, 0], [0, 1.01, 0.5]])))
+    assert "softmax" in caught.value.hint
+
+
 def test_rounding_is_no_excuse_for_everything() -> None:
     for data in ([[0.5, 0.4], [0, 1]], [[0.2, 0.2], [0.5, 0.5]], [[0.01] * 60] * 60):
         with pytest.raises(DataError, match="do not sum to 1"):
             read(npy(np.array(data)))
+
+
+def test_sizes_as_python_2_wrote_them() -> None:
+    data = npy(WEIGHTS).replace(b"(3, 4, 6, 6), }    ", b"(3L, 4L, 6L, 6L), }")
+    assert b"6L)" in data and np.array_equal(weights_of(one(data).inspection), WEIGHTS)
 
 
 def test_bfloat16_as_it_is_stored() -> None:
@@ -358,6 +400,37 @@ def test_rows_that_do_not_sum_to_1() -> None:
     assert any("divided by its sum" in note for note in mended.notes)
 
 
+N_LARGE = 3000  # squared, more than 32 MiB
+
+
+@pytest.mark.parametrize("rows", ["equal", "diagonal", "one column"])
+def test_weights_that_pack_a_thousand_times_smaller(rows: str) -> None:
+    large = np.zeros((1, 1, N_LARGE, N_LARGE), np.float32)
+    if rows == "equal":
+        large[:] = 1 / N_LARGE
+    else:
+        large[0, 0, range(N_LARGE), range(N_LARGE) if rows == "diagonal" else 0] = 1
+    file = io.BytesIO()
+    np.savez_compressed(file, weights=large)
+    assert large.nbytes > 500 * len(file.getvalue())
+    found = one(file.getvalue()).inspection.layers[0].weights
+    assert np.array_equal(found, large[0]) and not found.flags.writeable
+
+
+def test_masked_logits_beyond_float32_are_still_masked() -> None:
+    logits = np.where(np.tri(4), 1.0, np.finfo(np.float64).min)
+    found = one(npz(logits=logits)).inspection
+    assert found.kind == "causal" and np.array_equal(found.mask.allowed, np.tri(4))
+
+
+def test_a_nested_array_is_what_numpy_makes_of_it() -> None:
+    large = made(2, 3, 7, 40_000)  # more than is read at once
+    assert np.array_equal(weights_of(one(as_json(weights=large)).inspection), large)
+    flags = np.tri(5, dtype=bool)
+    many = one(as_json(weights=WEIGHTS, flags=flags, scale=3, empty=[[], []], causal=True))
+    assert np.array_equal(weights_of(many.inspection), WEIGHTS)
+
+
 def test_numbers_that_are_none() -> None:
     for bad, said in ((np.nan, "nan"), (np.inf, "inf"), (-0.25, "-0.25, a negative number")):
         spoilt = WEIGHTS.copy()
@@ -376,6 +449,25 @@ def test_a_query_without_weights_anywhere_is_masked(empty: float) -> None:
     assert "queries 4, 5 have no weights in any head" in reading.doubts[0]
     assert np.array_equal(reading.inspection.mask.allowed.any(axis=1), [1, 1, 1, 1, 0, 0])
     assert np.array_equal(weights_of(reading.inspection)[:, :, :4], WEIGHTS[:, :, :4])
+
+
+def test_queries_and_keys_give_all_that_comes_of_them() -> None:
+    q, k, v = (RANDOM.normal(size=(2, n, 5)).astype(np.float32) for n in (3, 4, 4))
+    found = one(npz(q=q, k=k, v=v), axes="hqd").inspection
+    (layer,) = found.layers
+    scores = np.einsum("hqd,hkd->hqk", q.astype(np.float64), k)
+    logits = scores / np.sqrt(5)
+    powers = np.exp(logits)
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    for name, expected in {
+        "query": q, "key": k, "value": v, "scores": scores, "logits": logits, "weights": weights,
+        "lse": np.log(powers.sum(axis=-1)), "context": np.einsum("hqk,hkd->hqd", weights, v),
+    }.items():  # fmt: skip
+        got = getattr(layer, name)
+        assert got is not None and got.shape == expected.shape, name
+        assert np.abs(got - expected).max() < 2e-6, name
+    (layer,) = one(npz(q=q, k=k), axes="hqd").inspection.layers
+    assert layer.context is None and layer.value is None
 
 
 # Tokens -----------------------------------------------------------------------------------------
@@ -400,6 +492,71 @@ def test_tokens_from_the_file_from_a_person_or_none() -> None:
     assert [token.special for token in special.query_tokens] == [True, False]
 
 
+def test_ids_are_taken_from_rows_that_can_be_them() -> None:
+    ids = [5, 2**53 - 1, 0, 3, -1, 5]
+    for form in (ids, [ids], np.array(ids, dtype=np.float64)):
+        found = one(npz(weights=WEIGHTS, input_ids=form)).inspection.token_ids
+        assert found is not None and (found.tolist(), found.dtype) == (ids, np.int64)
+    others = {"n": np.arange(N), "input_ids": np.full((N, N, N), 2)}  # one name, one shape is wrong
+    assert one(npz(weights=WEIGHTS, **others)).inspection.token_ids is None
+    assert one(npz(weights=WEIGHTS, input_ids=[2**53] * N)).inspection.token_ids is None
+
+
+def test_ids_and_text_of_one_text_of_a_batch() -> None:
+    both = np.stack([WEIGHTS, CAUSAL], axis=1)
+    ids, texts = np.arange(2 * N).reshape(2, N), np.array(["a b", "c d"])
+    for batch in (0, 1):
+        found = one(npz(weights=both, input_ids=ids, sentence=texts), batch=batch).inspection
+        assert found.token_ids is not None and found.token_ids.tolist() == ids[batch].tolist()
+        assert found.text == texts[batch]
+        few = one(npz(weights=both, tokens=[TOKENS], text=texts[:1]), batch=batch).inspection
+        assert (few.text, few.query_tokens[0].text) == (("a b", "the") if batch == 0 else ("", "0"))
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    words = np.array([b"\xc3\xa9", b"\xff", *b"a b c d".split()])
+    found = one(npz(weights=WEIGHTS, tokens=words)).inspection
+    assert [token.text for token in found.query_tokens] == ["é", "\ufffd", "a", "b", "c", "d"]
+
+
+def test_words_of_one_list_alone_are_the_tokens() -> None:
+    found = one(npz(weights=WEIGHTS, some=TOKENS, other=TOKENS[::-1])).inspection
+    assert [token.text for token in found.query_tokens] == list("012345")
+    found = one(npz(weights=WEIGHTS, token_of=TOKENS[::-1], word_tokens=TOKENS)).inspection
+    assert [token.text for token in found.query_tokens] == TOKENS
+
+
+def test_metadata_that_only_begins_as_a_list() -> None:
+    metadata = {"a": "[", "b": "[[[", "c": "[1, 2]", "tokens": json.dumps(TOKENS)}
+    found = one(safetensors(metadata, w=WEIGHTS)).inspection
+    assert [token.text for token in found.query_tokens] == TOKENS
+
+
+def test_levels_of_names_and_of_arrays() -> None:
+    for deepest, right in ((15, True), (16, False)):
+        within: Any = {"weights": [[1.0]]}
+        for _ in range(deepest):
+            within = {"a": within}
+        data = json.dumps(within).encode()
+        if right:
+            assert weights_of(one(data).inspection).tolist() == [[[[1.0]]]]
+        else:
+            with pytest.raises(DataError, match="is nested deeper than 16 levels"):
+                read(data)
+    many: Any = 1.0
+    for _ in range(17):
+        many = [many]
+    with pytest.raises(DataError, match="`x` is nested deeper than 16 levels"):
+        read(as_json(x=many, weights=WEIGHTS))
+    with pytest.raises(DataError, match=r"`x` .*\(1, 1, .*1\)"):
+        read(as_json(x=many[0]))
+
+
+def test_numbers_beside_the_arrays_of_a_document() -> None:
+    found = one(as_json(scale=2.0, is_good=True, of=[], weights=WEIGHTS)).inspection
+    assert np.array_equal(weights_of(found), WEIGHTS) and found.source.dtype == "float32"
+
+
 def test_tokens_that_do_not_match() -> None:
     reading = one(npz(weights=WEIGHTS, tokens=TOKENS[:4]))
     assert "there are 4 tokens for 6 queries" in reading.doubts[0]
@@ -413,6 +570,7 @@ def test_tokens_that_do_not_match() -> None:
 def test_files_of_tokens() -> None:
     assert tokens.parse_list(b"[CLS]\na b\n\n", "x") == ("[CLS]", "a b", "")
     assert tokens.parse_list('["[CLS]", "\\n", "é"]'.encode(), "x") == ("[CLS]", "\n", "é")
+    assert tokens.parse_list(b"a\r\n\rb\n", "x") == ("a", "\rb")
     for data in (b"", b'["a", 1]', b'["a"', b"\xff"):
         with pytest.raises(DataError, match="x"):
             tokens.parse_list(data, "x")
@@ -452,11 +610,49 @@ def sized(header: bytes, body: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + body
 
 
+DEFLATED = zipped({"w.npy": npy(WEIGHTS)})
+
+
+def folded(times: int) -> bytes:
+    """An archive whose list names one member so many times; by itself each is as it should be."""
+    data = zipped({"w.npy": npy(made(4, 256, 256))})
+    start = data.index(b"PK\x01\x02")
+    entry, end = data[start:-22], data[-22:]
+    entries = b"".join(entry.replace(b"w.npy", b"%05d" % i) for i in range(times))
+    counts = struct.pack("<HHII", times, times, len(entries), start)
+    return data[:start] + entries + end[:8] + counts + end[20:]
+
+
+def twice(**parts: np.ndarray) -> bytes:
+    """An archive with two members of each name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile knows that this is odd
+        for name, array in [*parts.items(), *parts.items()]:
+            archive.writestr(f"{name}.npy", npy(array))
+    return file.getvalue()
+
+
+def entry(**changes: Any) -> bytes:
+    """A safetensors file of one tensor, described otherwise."""
+    about = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} | changes
+    return sized(json.dumps({"a": about}).encode(), bytes(8))
+
+
 REFUSED: dict[str, tuple[bytes, str]] = {
     "terabytes": (claiming((1 << 40, 4)), "claims more numbers than it holds"),
     "beyond all": (claiming((1 << 62, 1 << 62)), "claims more numbers than it holds"),
     "negative": (claiming((-3, 3)), ""),
-    "nothing, very often": (claiming((0, 1 << 50)), "holds no numbers"),
+    "fewer than it holds": (claiming((2, 4)), "holds 32 bytes after its numbers (2, 4)"),
+    "33 axes": (claiming((1,) * 33), "has 33 axes, where 32 are the most"),
+    "a header a byte too long": (npy(WEIGHTS)[:100], ""),
+    "a header five bytes too long": (
+        npy(WEIGHTS)[:8] + struct.pack("<H", len(npy(WEIGHTS)) - 5) + npy(WEIGHTS)[10:],
+        "bytes, which is not there",
+    ),
+    "booleans of 2": (claiming((8, 8), "|b1")[:-1] + b"\2", "bytes that are neither 0 nor 1"),
+    "text of no characters": (claiming((16,), "<U1")[:-1] + b"\x7f", "characters that are none"),
+    "nothing, very often": (claiming((0, 1 << 50)), "bytes after its numbers"),
     "no size, very often": (claiming((1 << 60, 2), "|V0"), ""),
     "no header": (b"\x93NUMPY\x01\x00", ""),
     "bad header": (b"\x93NUMPY\x01\x00\x10\x00" + b"__import__('os')", ""),
@@ -464,7 +660,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "pickle": (b"\x80\x04K\x01.", "a pickle: reading it could run any program"),
     "complex": (npy(WEIGHTS.astype(complex)), "no real numbers"),
     "dates": (npy(np.zeros((2, 2), "M8[s]")), "no real numbers"),
-    "record": (npy(np.zeros((2, 2), [("a", "f4")])), "no real numbers"),
+    "record": (npy(np.zeros((2, 2), [("a", "f4")])), "a header that is not read"),
     "scalar": (npy(np.float32(1)), "no array that could be attention"),
     "row": (npy(np.ones(1)), "has 1 axes (1,)"),
     "six axes": (npy(WEIGHTS[None, None]), "has 6 axes"),
@@ -476,6 +672,17 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         npz(**{f"layer{i}_head{j}": WEIGHTS[0, 0] for i in range(2) for j in range(2)}),
         "",
     ),
+    "heads of an array each": (
+        npz(**{"a.0.heads": WEIGHTS[0, 0], "a.1.heads": WEIGHTS[0, 0]}),
+        "holds one array a head",
+    ),
+    "two numbers": (
+        npz(**{f"block{i}.part{1 - i}.attn": WEIGHTS[0] for i in range(2)}),
+        "`block0.part1.attn` and 1 more differ in 2 numbers",
+    ),
+    "six unknown": (npz(**dict.fromkeys("abcdef", WEIGHTS)), "`e`, `f`"),
+    "seven unknown": (npz(**dict.fromkeys("abcdefg", WEIGHTS)), "`f`, …"),
+    "a query alone": (npz(q=np.ones((2, 6, 8)), tokens=TOKENS), "which is attention is not said"),
     "two unknown": (npz(one=WEIGHTS, other=WEIGHTS), "`one`, `other`"),
     "two known": (npz(attn=WEIGHTS, weights=WEIGHTS), "which is attention is not said"),
     "parameters": (npz(**{"h.0.c_attn.weight": WEIGHTS, "h.0.c_attn.bias": WEIGHTS}), "parameters"),
@@ -496,11 +703,77 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a boolean": (b'{"w": [[0.5, true]]}', "`w[0][1]` should be a number, not true or false"),
     "an object": (b'{"w": [[0.5, {}]]}', "`w[0][1]` should be a number, not an object"),
     "NaN": (b'{"w": [[NaN, 1]]}', "NaN is not a number that JSON has"),
-    "a huge number": (b'{"w": [[1e999, 1]]}', "inf"),
+    "a huge number": (b'{"w": [[1e999, 1]]}', "query 0, key 0 is beyond float64"),
+    "beyond float32": (b'{"w": [[0.5, -1e300]]}', "key 1 is -1e+300, beyond float32"),
+    "beyond float32, an array": (npy([[1e300, 1.0]]), "key 0 is 1e+300, beyond float32"),
+    "beyond float32, logits": (as_json(logits=[[1e39, 1], [1, 1]]), "is 1e+39, beyond float32"),
+    "null": (b"[[null, 0.5], [1, 0]]", "key 0 is minus infinity (null in JSON)"),
+    "a boolean first": (
+        b"[[true, 0.5], [1, 0]]",
+        "`the array[0][1]` is a number, and the array begins with true or false",
+    ),
+    "a string after booleans": (b'[[true, "a"]]', "[0][1]` should be true or false, not a string"),
+    "an array too few": (b"[[[1]], [1]]", "`the array[1][0]` should be an array, not a whole"),
+    "ragged below": (b"[[[1], [1]], [[1], [1, 2]]]", "`the array[1][1]` has 2 entries where"),
+    "a scalar beyond": (b'{"a": 1%s}' % (b"0" * 400), "`a` is a number beyond float64"),
+    "one number, beyond": (b"1" + b"0" * 400, "`the document` is a number beyond float64"),
+    "words, too deep": (
+        b'{"w": ' + b"[" * 17 + b'"a"' + b"]" * 17 + b"}",
+        "`w` is nested deeper than 16 levels",
+    ),
+    "words as deep as may be": (
+        b'{"w": ' + b"[" * 16 + b'"a"' + b"]" * 16 + b"}",
+        "no array that could be attention",
+    ),
+    "a line of many": (
+        b'{"w": [[1]]}\n{"w": [[1]',
+        "standard input, line 2 is not JSON: Expecting ',' delimiter at column 11",
+    ),
+    "300,000 empty rows": (b"[" + b"[]," * 300_000 + b"[]]", "no numbers: (300001, 0)"),
+    "300,000 rows and a longer one": (
+        b"[" + b"[1]," * 300_000 + b"[1, 0]]",
+        "`the array[300000]` has 2 entries where others have 1",
+    ),
+    "70000-arrays": (as_json(**{f"k{i}": [[1]] for i in range(70_000)}), "than 65,536 arrays"),
+    "70000-tensors": (
+        safetensors(**{f"k{i}": np.zeros(0, np.float32) for i in range(70_000)}),
+        "holds 70,000 tensors; 65,536 are the most",
+    ),
+    "a scale beyond float32": (
+        npz(q=np.ones((1, 6, 8)), k=np.ones((1, 6, 8)), scale=1e308),
+        "`scale` is beyond float32: 1e+308",
+    ),
+    "a scale that takes all beyond float32": (
+        npz(q=np.full((1, 6, 8), 1e4), k=np.ones((1, 6, 8)), scale=1e38),
+        "layer 0: query · key × `scale` 1e+38 is beyond float32",
+    ),
     "deep objects": (b'{"a":' * 40 + b"1" + b"}" * 40, "nested deeper than 16 levels"),
     "deep arrays": (b"[" * 200 + b"1" + b"]" * 200, "nested deeper than 16 levels"),
     "words alone": (b'["a", "b"]', "no array that could be attention"),
     "header beyond": (sized(b"{}")[:8].replace(b"\x02", b"\xff") + b"{", ""),
+    "header three bytes beyond": (b"\5" + sized(b"{}")[1:], "should be 5 bytes, and 2"),
+    "no tensors": (sized(b"{}"), "no array that could be attention"),
+    "a document of ours, cut": (
+        npz(document="{\ud800"),
+        "standard input, member `document` is not JSON",
+    ),
+    "metadata of ours, cut": (
+        safetensors({"attn": "{"}, weights=WEIGHTS),
+        "standard input, metadata `attn` is not JSON",
+    ),
+    "a tensor that is a number": (sized(b'{"a": 1}'), "tensor `a` is described by no object"),
+    "a shape of words": (entry(shape=["1"]), 'no usable shape: ["1"]'),
+    "33 sizes": (entry(shape=[1] * 33), "no usable shape: [1, 1, 1,"),
+    "a size of 2^63": (entry(shape=[0, 2**63]), "no usable shape: [0, 9223372036854775808]"),
+    "offsets of words": (entry(data_offsets=["0", 4]), 'no usable `data_offsets`: ["0", 4]'),
+    "three offsets": (entry(data_offsets=[0, 4, 8]), "no usable `data_offsets`: [0, 4, 8]"),
+    "offsets turned": (entry(data_offsets=[4, 0]), "no usable `data_offsets`: [4, 0]"),
+    "offsets of half": (entry(data_offsets=[4, 6]), "and 2 bytes are set aside"),
+    "a gap": (entry(data_offsets=[4, 8]), "the one before it leave a gap"),
+    "booleans of 3": (
+        sized(b'{"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}}', b"\3"),
+        "neither 0 nor 1",
+    ),
     "header not JSON": (sized(b"{'a'}"), "is not JSON"),
     "unknown type": (
         sized(b'{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}', b"0"),
@@ -528,6 +801,30 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "a torch file": (zipped({"archive/data.pkl": b"\x80\x02."}), "a PyTorch file, a pickle"),
     "a bomb": (zipped({"w.npy": npy(np.zeros((1, 3000, 3000)))}), "numbers are not as thin"),
+    "a member that is one byte short": (
+        listed(DEFLATED, 24, len(npy(WEIGHTS)) + 1),
+        f"member `w.npy` should be {len(npy(WEIGHTS)) + 1:,} bytes when unpacked, and is",
+    ),
+    "a member that reaches beyond": (
+        listed(DEFLATED, 20, 2**31 - 1),
+        "member `w.npy` should take 2,147,483,647 bytes, and there is room for",
+    ),
+    "an offset beyond": (listed(DEFLATED, 42, 2**31 - 1), "`w.npy` should take"),
+    "an offset into the middle": (listed(DEFLATED, 42, 1), "`w.npy` is damaged"),
+    "a wrong sum": (listed(DEFLATED, 16, 1), "member `w.npy` is damaged: it is not what was"),
+    "a name twice": (twice(w=WEIGHTS), "two arrays are called `w`"),
+    "members laid over one another": (folded(120), "the archive would be 120.0 MiB"),
+    "a thousand members too many": (DEFLATED + b"PK\x01\x02" * 5000, "more than 4,096 arrays"),
+    "a million words": (
+        zipped({"w.npy": npy(WEIGHTS), "tokens.npy": npy(np.zeros((1 << 20) + 1, "<U1"))}),
+        "`tokens` holds 1,048,577 words; 1,048,576 are the most",
+    ),
+    "encrypted": (listed(DEFLATED, 8, 1, 2), "member `w.npy` is encrypted"),
+    "a method of tomorrow": (listed(DEFLATED, 10, 99, 2), "in a way that is not read (method 99)"),
+    "a list that is nowhere": (
+        DEFLATED[:-6] + b"\xff\xff\xff\x7f" + DEFLATED[-2:],
+        "standard input: member `w.npy` is damaged",
+    ),
     "cut within the header": (safetensors(weights=WEIGHTS)[:40], "header should be"),
     "compressed": (b"\x1f\x8b\x08\x00", "gunzip"),
 }
@@ -564,6 +861,8 @@ def test_an_array_that_does_not_fit_is_not_converted(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(memory, "available", lambda: 1 << 28)
     large = np.zeros((1, 1, 6000, 6000), dtype=np.float16)
     large[..., 0] = 1
+    with pytest.raises(AttnError, match=r"^standard input: the archive would take 137\.3 MiB"):
+        read(zipped({"a.npy": npy(large), "b.npy": npy(large)}))
     with pytest.raises(AttnError, match=r"would take 137\.3 MiB"):
         read(npy(large))
 
@@ -645,4 +944,5 @@ def test_guesses_and_doubts_go_to_standard_error(tmp_path: Path) -> None:
     assert (strict.code, strict.err) == (0, "")
     strict = run("show", "-", "--strict", stdin=npy(WEIGHTS.swapaxes(-1, -2)))
     assert (strict.code, strict.out) == (2, b"")
-    assert strict.err.splitlines()[-1] == "attn: 1 doubt, and `--strict` allows none"
+    doubt, hint = strict.err.splitlines()
+    assert doubt.startswith("attn: doubt: ") and hint == "`--strict` allows none."

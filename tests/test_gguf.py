@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attn_cli.checkpoints.gguf import GgufFile
-from attn_cli.errors import AttnError, DataError
+from attn_cli.errors import AttnError, DataError, UsageError
 
 IN_ONE_DIRECTORY = settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -88,6 +89,14 @@ def test_both_versions_are_read(version: int, tmp_path: Path) -> None:
     assert opened(begin(0, 0, version), tmp_path).entries == {}
 
 
+def test_what_is_just_within_the_limits_is_read(tmp_path: Path) -> None:
+    widest = metadata(pair("general.alignment", 4, struct.pack("<I", 1 << 20)))
+    assert opened(widest, tmp_path).metadata["general.alignment"] == 1 << 20
+    assert opened(metadata(pair("k" * 65_535, 0, b"\1")), tmp_path).metadata == {"k" * 65_535: 1}
+    deepest = tensors(info("n" * 1024, [1, 1, 1, 2], F32, 0))
+    assert opened(deepest, tmp_path).read("n" * 1024).shape == (2, 1, 1, 1)
+
+
 def test_what_the_gguf_package_writes_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     writer = gguf.GGUFWriter(path, "llama")
@@ -136,6 +145,54 @@ def test_what_the_gguf_package_writes_is_read_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file.read(name, slice(1, 9)), expected[1:])
 
 
+def test_booleans_and_lists_of_lists(tmp_path: Path) -> None:
+    pairs = (
+        pair("booleans", ARRAY, listed(7, 3, b"\1\0\1")),
+        pair("numbers", ARRAY, listed(3, 2, struct.pack("<2h", -2, 300))),
+        pair("three deep", ARRAY, listed(ARRAY, 1) * 2 + listed(U8, 2, b"\1\2")),
+        pair("nothing, to the end", ARRAY, listed(ARRAY, 1) + listed(U8, 0)),
+    )
+    found = opened(begin(0, len(pairs)) + b"".join(pairs), tmp_path).metadata
+    assert list(found["booleans"]) == [1, 0, 1]
+    assert list(found["numbers"]) == [-2, 300]
+    assert [[list(inner) for inner in outer] for outer in found["three deep"]] == [[[1, 2]]]
+    assert [list(inner) for inner in found["nothing, to the end"]] == [[]]
+
+
+def test_memory_is_asked_for_before_it_is_taken(tmp_path: Path) -> None:
+    count, size = 1 << 40, 1 << 42  # a sparse file of 4 TiB
+    path = tmp_path / "model.gguf"
+
+    def sparse(kind: int, alignment: int, offset: int) -> GgufFile:
+        key = pair("general.alignment", 4, struct.pack("<I", alignment))
+        header = begin(1, 1) + key + info("x", [count], kind, offset)
+        path.write_bytes(whole(header, b"", alignment))
+        os.truncate(path, path.stat().st_size + size + 32)
+        return GgufFile(path)
+
+    assert sparse(F32, 32, 0).read("x").shape == (count,)  # a view takes none
+    size_of_header = sparse(F32, 1, 0).entries["x"].start
+    for kind, alignment, offset in ((F16, 32, 0), (F32, 1, 5 - size_of_header % 4)):
+        file = sparse(kind, alignment, offset)
+        with pytest.raises(UsageError) as caught:
+            file.read("x")  # unpacked, or copied since it is not aligned
+        assert caught.value.message.startswith(f"{path}: tensor `x` would take 4.0 TiB; ")
+        assert caught.value.hint == "Use a smaller model."
+
+
+def test_rows_and_numbers_that_are_not_there_are_named(tmp_path: Path) -> None:
+    number = struct.pack("<d", 1e300)
+    file = opened(whole(begin(1, 0) + info("x", [1], 28, 0), number), tmp_path)
+    with pytest.raises(DataError) as caught:
+        file.read("x")
+    beyond = f"{file.path}: tensor `x` holds a number that is too large for float32"
+    assert caught.value.message == beyond
+    with pytest.raises(DataError) as caught:
+        file.read("x", np.array([1]))
+    assert caught.value.message == f"{file.path}: tensor `x` has 1 rows: there is no row 1"
+    assert file.dtype == "F64"
+
+
 def tensors(*infos: bytes, data: int = 64) -> bytes:
     return whole(begin(len(infos), 0) + b"".join(infos), bytes(data))
 
@@ -148,7 +205,7 @@ HUGE = 2**64 - 1
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "no GGUF file"),
-    "short": (b"GGUF", "no GGUF file"),
+    "short": (b"GGUF", "ends at byte 4, within its first 24"),
     "another kind": (b"GGML" + bytes(40), "no GGUF file"),
     "version 1": (begin(0, 0, 1), "version 1, and 2 and 3 are read"),
     "version 4": (begin(0, 0, 4), "version 4"),
@@ -159,6 +216,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "key beyond": (metadata(struct.pack("<QI", HUGE, 0) + b"\0" * 8), "65,535 at most"),
     "key too long": (metadata(pair("a" * 70_000, 0, b"\1")), "65,535 at most"),
     "key not UTF-8": (metadata(pair(b"\xff\xfe", 0, b"\1")), "not UTF-8: byte 0xff at 32"),
+    "value not UTF-8": (metadata(pair("a", STRING, string(b"ab\xff"))), "byte 0xff at 47"),
     "key twice": (metadata(pair("a", 0, b"\1"), pair("a", 0, b"\1")), "`a` twice"),
     "unknown type": (metadata(pair("a", 13, bytes(8))), "unknown type 13"),
     "unknown type in a list": (metadata(pair("a", ARRAY, listed(99, 1, b"\1"))), "type 99"),
@@ -181,10 +239,32 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         metadata(pair("a", ARRAY, listed(ARRAY, 1) * 1000 + listed(U8, 0))),
         "nested more than 3 deep",
     ),
+    "nested a level too deep": (
+        metadata(pair("a", ARRAY, listed(ARRAY, 1) * 3 + listed(U8, 0))),
+        "nested more than 3 deep",
+    ),
+    "cut in a list of lists": (metadata(pair("a", ARRAY, listed(ARRAY, 1, bytes(12))[:-1])), "`a`"),
+    "type in a list of lists": (
+        metadata(pair("a", ARRAY, listed(ARRAY, 1) + listed(99, 0))),
+        "unknown type 99",
+    ),
+    "a long key twice": (metadata(pair("k" * 99, 0, b"\1"), pair("k" * 99, 0, b"\1")), "twice"),
+    "a long name twice": (tensors(info("n" * 99, [1], 0, 0), info("n" * 99, [1], 0, 32)), "twice"),
+    "a long name of part of a block": (tensors(info("n" * 99, [33], 2, 0)), "rows of 33 numbers"),
+    "a long name beyond all": (tensors(info("n" * 99, [1 << 62], 0, 0)), "beyond all memory"),
+    "a long name beyond the end": (tensors(info("n" * 99, [17], 0, 0)), "ends at byte"),
+    "long names that overlap": (
+        tensors(info("m" * 99, [16], 0, 0), info("n" * 99, [1], 0, 32)),
+        "they overlap",
+    ),
     "alignment 0": (metadata(pair("general.alignment", 4, struct.pack("<I", 0))), "power of two"),
     "alignment 3": (metadata(pair("general.alignment", 4, struct.pack("<I", 3))), "power of two"),
     "alignment 2^31": (
         metadata(pair("general.alignment", 4, struct.pack("<I", 1 << 31))),
+        "power of two",
+    ),
+    "alignment 2^21": (
+        metadata(pair("general.alignment", 4, struct.pack("<I", 1 << 21))),
         "power of two",
     ),
     "alignment of text": (metadata(pair("general.alignment", STRING, string("8"))), "power of"),
@@ -209,6 +289,23 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [
+        (0, "current llama.cpp"),
+        (3 << 24, "big-endian"),
+        (2 << 24, "big-endian"),
+        (1 << 24, "current"),
+    ],
+)
+def test_only_a_version_that_is_turned_is_called_big_endian(
+    version: int, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        opened(b"GGUF" + struct.pack("<I", version) + bytes(32), tmp_path)
+    assert hint in caught.value.hint
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_broken_file_is_refused_where_it_is_broken(case: str, tmp_path: Path) -> None:
     data, expected = HOSTILE[case]
@@ -225,6 +322,20 @@ def test_millions_of_strings_are_refused_before_they_are_made(tmp_path: Path) ->
     started = time.process_time()
     with pytest.raises(DataError, match="too many strings"):
         opened(metadata(pair("a", ARRAY, listed(STRING, 5_000_000, bytes(40_000_000)))), tmp_path)
+    assert time.process_time() - started < 1
+
+
+def test_many_strings_are_refused_in_many_lists_as_in_one(tmp_path: Path) -> None:
+    lists = [pair(name, ARRAY, listed(STRING, 1_500_000, bytes(12_000_000))) for name in "abc"]
+    with pytest.raises(DataError, match="too many strings"):
+        opened(metadata(*lists), tmp_path)
+
+
+def test_many_arrays_in_an_array_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    inner = listed(U8, 0, b"")
+    started = time.process_time()
+    with pytest.raises(DataError, match="too many arrays"):
+        opened(metadata(pair("a", ARRAY, listed(ARRAY, 500_000, inner * 500_000))), tmp_path)
     assert time.process_time() - started < 1
 
 
@@ -280,5 +391,9 @@ def test_a_file_that_shrinks_is_noticed(tmp_path: Path) -> None:
     assert file.read("b").tolist() == [0, 1, 2, 3]
     with (tmp_path / "model.gguf").open("r+b") as raw:
         raw.truncate(len(SMALL) - 1)
-    with pytest.raises(DataError, match="has shrunk"):
+    with pytest.raises(DataError) as caught:
         file.read("b")
+    assert caught.value.message == (
+        f"{file.path} has shrunk: tensor `b` ends at byte {len(SMALL):,}, the file at "
+        f"{len(SMALL) - 1:,}"
+    )

@@ -14,7 +14,11 @@ from checkpoint_files import gguf_file
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from attn_cli.checkpoints.gguf import GgufFile
 from attn_cli.checkpoints.gguf_model import FAMILIES, open_gguf
+from attn_cli.checkpoints.gguf_names import own_name
+from attn_cli.checkpoints.inspecting import Model
+from attn_cli.checkpoints.transformer import Run
 from attn_cli.errors import AttnError, DataError
 
 N_LAYER, N_HEAD, N_KV_HEAD, D_HEAD, D_MODEL, D_FF, N_VOCAB = 2, 4, 2, 8, 24, 40, 11
@@ -175,6 +179,46 @@ def configured(
     return dict(open_gguf(file, "m").config)
 
 
+KEYS = {
+    "block_count": (1, r"`blk\.1\.\S+` is of a layer that `llama\.block_count` in its metadata"),
+    "context_length": (2**32 - 1, r"`llama\.context_length` must be a whole number"),
+    "feed_forward_length": (41, r"`blk\.0\.ffn_gate\.weight` has the shape .* metadata asks for"),
+    "embedding_length": (16, r"`token_embd\.weight` has the shape"),
+    "attention.head_count": (5, r"`llama\.attention\.head_count_kv` must divide"),
+    "rope.freq_base": (1e20, r"`llama\.rope\.freq_base` must be a number"),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_complaints_are_in_the_words_of_the_file(key: str, tmp_path: Path) -> None:
+    value, said = KEYS[key]
+
+    def change(writer: gguf.GGUFWriter) -> None:
+        for data in writer.kv_data:
+            data.pop(f"llama.{key}", None)
+        kind = gguf.GGUFValueType.FLOAT32 if isinstance(value, float) else gguf.GGUFValueType.UINT32
+        writer.add_key_value(f"llama.{key}", value, kind)
+
+    path = written(tmp_path / "m.gguf", "llama", original("llama"), change)
+    with pytest.raises(DataError, match=said) as caught:
+        model = Model(open_gguf(path, "m"))
+        Run(model.stack, np.array([1, 2])).finish()
+    assert caught.value.message.startswith(f"{path}: ")
+    assert "config.json" not in str(caught.value) and "self_attn" not in str(caught.value)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_a_missing_tensor_has_its_name_in_the_file(architecture: str, tmp_path: Path) -> None:
+    arrays = original(architecture)
+    path = written(tmp_path / "m.gguf", architecture, arrays)
+    tensors = open_gguf(path, "m").tensors
+    own = set(GgufFile(path).entries)
+    family = FAMILIES[architecture]
+    assert {own_name(name, family.names) for name in arrays} == own
+    with pytest.raises(DataError, match=r"m\.gguf has no tensor `blk\.7\.attn_output\.weight`"):
+        tensors.read("model.layers.7.self_attn.o_proj.weight")
+
+
 def test_gemma_has_its_caps_windows_and_scale(tmp_path: Path) -> None:
     def change(writer: gguf.GGUFWriter) -> None:
         writer.add_attn_logit_softcapping(50.0)
@@ -255,7 +299,10 @@ def test_llama_3s_rule_is_found_behind_its_outcome(factor: float, tmp_path: Path
     }
     wrong = factors.copy()
     wrong[1] *= 1.01
-    for bad in (wrong, factors[:-1], np.zeros_like(factors), np.full_like(factors, np.nan)):
+    endless = factors.copy()
+    endless[-1] = np.inf
+    nothing = np.zeros_like(factors), np.full_like(factors, np.nan), np.full_like(factors, np.inf)
+    for bad in (wrong, endless, factors[:-1], *nothing):
         with pytest.raises(DataError, match="not what Llama 3's rule gives"):
             configured(tmp_path, "llama", rope_freqs__weight=bad)
     for base in (0.0, -1.0):
@@ -311,6 +358,23 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
     refused("llama", lambda w: w.add_head_count([4, 2]), "`llama.attention.head_count` differs")
     refused("llama", lambda w: w.add_head_count(0), "`llama.attention.head_count` is 0, no count")
     refused("llama", lambda w: w.add_uint16("split.count", 3), "one of 3 parts")
+    refused("llama", lambda w: w.add_array("split.count", [1, 2]), "one of a list of 2 parts")
+    refused("llama", lambda w: w.add_array("llama.block_count", [1, 2]), "differs between layers")
+    refused(
+        "llama", lambda w: w.add_array("llama.block_count", [2] * 10_001), "differs between layers"
+    )
+    refused(
+        "llama",
+        lambda w: w.add_array("llama.rope.scaling.type", [1] * 99),
+        r"`llama\.rope\.scaling\.type` is no text: a list of 99",
+    )
+    refused(
+        "phi3", lambda w: w.add_embedding_length(3), "is 3, less than one number for each of its 4"
+    )
+    many = np.ones((1 << 16) + 1, np.float32)
+    for name in ("freqs", "factors_long"):
+        what = rf"`rope_{name}\.weight` has 65,537 numbers, 65,536 at most"
+        refused("llama", lambda w: None, what, **{f"rope_{name}__weight": many})
     refused("gemma2", lambda w: w.add_block_count(2**32 - 1), "layers are too many")
     refused("llama", lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), "'longrope'")
     refused(

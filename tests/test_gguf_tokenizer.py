@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from test_tokenizer import EXPECTED, NASTY, REFERENCE, tokenizer
 
 from attn_cli.checkpoints.gguf_tokenizer import SPLITS, document
-from attn_cli.checkpoints.tokenizer import Tokenizer
+from attn_cli.checkpoints.tokenizer import Tokenizer, from_json
 from attn_cli.errors import DataError
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
@@ -65,7 +66,7 @@ def sentence_piece(name: str = "llama", **more: Any) -> dict[str, Any]:
 
 
 def made(metadata: dict[str, Any]) -> Tokenizer:
-    return Tokenizer(json.dumps(document(metadata, "m.gguf")).encode(), "m.gguf")
+    return from_json(json.dumps(document(metadata, "m.gguf")).encode(), "m.gguf")
 
 
 @cache
@@ -148,7 +149,7 @@ def test_texts_are_cut_as_each_pattern_says(pre: str) -> None:
 
 @pytest.mark.parametrize("split", SPLITS, ids=lambda split: split.names[0])
 def test_every_pattern_loses_nothing(split: Any) -> None:
-    ours = made(byte_pairs("gpt2", split.names[0]))
+    ours = made(byte_pairs("gpt2", split.names[0], add_bos_token=False))
     for text in NASTY:
         if split.normalizer is None:
             assert ours.decode(ours.encode(text).ids, special=True) == text
@@ -170,9 +171,42 @@ def test_special_tokens_are_put_where_the_file_says() -> None:
     assert pieces(byte_pairs("gpt2", "gpt-2", bos_token_id=0), "The") == ["The"]
     with_bos = byte_pairs("gpt2", "gpt-2", bos_token_id=0, add_bos_token=True)
     assert pieces(with_bos, "The")[1:] == ["The"] and len(pieces(with_bos, "The")) == 2
-    assert pieces(byte_pairs("gpt2", "gpt-2", bos_token_id=10**6, add_bos_token=True), "The") == [
-        "The"
-    ]
+
+
+def test_special_tokens_that_the_file_does_not_name_are_those_of_llama_cpp() -> None:
+    metadata = byte_pairs("gpt2", "gpt-2", add_bos_token=True)
+    assert made(metadata).encode("The").ids[0] == 11
+    metadata = sentence_piece(add_eos_token=True)
+    del metadata["tokenizer.ggml.bos_token_id"]
+    ids = made(metadata).encode("The").ids
+    assert (ids[0], ids[-1]) == (1, 2)
+
+
+@pytest.mark.parametrize("index", [10**6, -1, "<s>", 1.0, True, [0], None])
+@pytest.mark.parametrize("which", ["bos", "eos"])
+def test_a_special_token_that_cannot_be_had_is_refused_where_it_is_added(
+    which: str, index: Any
+) -> None:
+    key = f"{which}_token_id"
+    metadata = byte_pairs("gpt2", "gpt-2", **{f"add_{which}_token": True, key: index})
+    with pytest.raises(DataError, match=rf"^m\.gguf: `tokenizer\.ggml\.{key}` is "):
+        document(metadata, "m.gguf")
+    metadata[f"tokenizer.ggml.add_{which}_token"] = False
+    document(metadata, "m.gguf")
+
+
+def test_a_special_token_that_is_beyond_by_itself_is_refused() -> None:
+    metadata = byte_pairs("gpt2", "gpt-2", add_bos_token=True)
+    for key, value in (("tokens", ["a", "b"]), ("token_type", [1, 1]), ("merges", [])):
+        metadata[f"tokenizer.ggml.{key}"] = value
+    with pytest.raises(DataError, match="bos_token_id` is missing, which means 11, and must be"):
+        document(metadata, "m.gguf")
+
+
+@pytest.mark.parametrize("said", ["no", 0, [], None])
+def test_whether_a_special_token_is_added_must_be_said_plainly(said: Any) -> None:
+    with pytest.raises(DataError, match=r"m\.gguf: `tokenizer\.ggml\.add_eos_token` is neither"):
+        document(byte_pairs("gpt2", "gpt-2", add_eos_token=said), "m.gguf")
 
 
 def test_a_user_defined_token_is_found_as_it_stands_and_is_not_special() -> None:
@@ -191,12 +225,21 @@ def broken(**changes: Any) -> dict[str, Any]:
 
 BROKEN = {
     "another kind": (broken(model="bert"), "of the kind 'bert', which is not known"),
-    "no kind": ({}, "of the kind 'None'"),
+    "no kind": ({}, "of the kind None,"),
+    "a kind that is a list": (broken(model=array("B", bytes(9_000_000))), "a list of 9,000,000,"),
+    "a token of a book": (
+        broken(model="llama", tokens=["a", "b" * 20_000], token_type=None, scores=[0.0, 0.0]),
+        "too long: `bbbbbbbbbbbbbbbbbbbb…` has 20,000 characters",
+    ),
     "no vocabulary": (broken(tokens=None), "has no vocabulary"),
     "a vocabulary of numbers": (broken(tokens=[1, 2]), "has no vocabulary"),
     "a token twice": (broken(tokens=["a", "b", "a"]), "the token `a` is twice"),
-    "types for others": (broken(token_type=[1]), "types for 1"),
-    "another cut": (broken(pre="chaos"), "cut as `chaos`, which is not known"),
+    "types for others": (broken(token_type=[1]), "`tokenizer.ggml.token_type` is no list of"),
+    "types that are strings": (broken(token_type=["1"] * 400), "no list of"),
+    "types that are one number": (broken(token_type=1), "no list of"),
+    "a score": (broken(model="llama", scores=1.0), "no list of"),
+    "a cut that is a list": (broken(pre=["gpt-2"]), "cut as a list of 1,"),
+    "another cut": (broken(pre="chaos"), "cut as 'chaos', which is not known"),
     "no merges": (broken(merges=None), "no list `tokenizer.ggml.merges`"),
     "no scores": (broken(model="llama"), "no score for each of its"),
 }

@@ -117,13 +117,13 @@ def test_selection_and_order(folder: Path) -> None:
     assert "no head is like that" in none.text
 
 
-@pytest.mark.parametrize("name", STATISTICS)
-def test_every_statistic_explains_itself(name: str) -> None:
-    from attn_cli.commands.heads import _explained
-
-    text = _explained(name)
-    assert text.startswith(f"{name}\n")
-    assert max(map(len, text.splitlines())) <= 100
+@pytest.mark.parametrize("width", [42, 80, 300])
+def test_every_statistic_explains_itself_on_any_screen(width: int) -> None:
+    text = run("heads", "--explain", "all", env={"COLUMNS": str(width)}).text
+    assert max(map(len, text.splitlines())) <= min(width, 100)
+    for name, statistic in STATISTICS.items():
+        told = f"{name} {statistic.explanation}"
+        assert " ".join(told.split()) in " ".join(text.split())
 
 
 def test_explaining_needs_no_file() -> None:
@@ -139,6 +139,9 @@ def test_refusals(folder: Path) -> None:
         "known.npz|--sort|inducton": ("no statistic `inducton`", "`induction`"),
         "known.npz|--grid|x": ("no statistic `x`", "entropy"),
         "known.npz|--explain|x": ("no statistic `x`",),
+        "known.npz|--explain|first": ("an input is given",),
+        "--explain|all|--json": ("--json is given",),
+        "--explain|all|-o|x.json": ("--out is given",),
         "known.npz|--where|first >": ("ends where a value",),
         "known.npz|--top|0": ("--top must be",),
         "known.npz|-o|x.npz": (".csv",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ from conftest import ROOT
 
 from attn_cli.checkpoints.architecture import architecture
 from attn_cli.checkpoints.inspecting import Asked, Model, Text, n_context
+from attn_cli.checkpoints.kept import Kept
 from attn_cli.checkpoints.locate import open_checkpoint
 from attn_cli.checkpoints.transformer import Run, Transformer
 from attn_cli.errors import AttnError, DataError, UsageError
@@ -174,12 +176,36 @@ def test_nothing_is_read_beyond_the_last_layer_asked_for(tmp_path: Path) -> None
     assert not any(name.endswith((".norm.weight", "lm_head.weight")) for name in counting.reads)
 
 
+def test_what_is_wrong_with_a_model_names_its_file(tmp_path: Path) -> None:
+    made = reference(tmp_path / "M", "bert")
+    file, config = made / "model.safetensors", json.loads((made / "config.json").read_text())
+    model = opened(made)
+    with pytest.raises(DataError, match="token type 9 is not in") as caught:
+        Run(model.stack, np.array([1]), types=np.array([9]))
+    assert caught.value.message.startswith(f"{file}: ")
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b'"F16"', b'"I16"').replace(b'"BF16"', b'"I16" '))
+    with pytest.raises(DataError, match="is of type I16: whole numbers are no weights") as caught:
+        opened(made).inspect(Text("w5"))
+    assert caught.value.message.startswith(f"{file}: the tensor `")
+    with pytest.raises(DataError, match="of type I16"):
+        Transformer(model.architecture, Kept(opened(made).checkpoint.tensors)).parts().norm(
+            np.ones((1, config["hidden_size"]), np.float32), "embedding_norm"
+        )
+    (made / "config.json").write_text(json.dumps(config | {"num_hidden_layers": "x"}))
+    with pytest.raises(DataError, match="`num_hidden_layers` must be") as caught:
+        opened(made)
+    assert caught.value.message.startswith(f"{made / 'config.json'}: ")
+
+
 def test_a_text_beyond_the_positions_names_both_numbers(tmp_path: Path) -> None:
     model = opened(reference(tmp_path, "bert", single="<s> $A </s>"))
     long = " ".join(["w9"] * 60)
     with pytest.raises(DataError, match="62 tokens, the model 48 positions") as caught:
         model.inspect(Text(long))
     assert "--truncate" in caught.value.hint
+    with pytest.raises(DataError, match="has 48,001 characters, the model 48 positions"):
+        model.inspect(Text("w" * 48_001))  # not even cut into tokens: that may take a minute
     [cut] = model.inspect(Text(long, truncate=True))
     assert len(cut.query_tokens) == 48 and cut.source.settings["n_uncut"] == 62
     assert [t.special for t in cut.query_tokens] == [True, *[False] * 46, True]

@@ -148,13 +148,50 @@ def test_axes_that_contradict(
             "`token_ids` has 2 axes; it should have 1: (n_query)",
         ),
         ({"layers": (Layer(),)}, "`layers[0].weights` is missing"),
-        ({"layers": (layer(0), Layer(query=layer(1).query))}, "`layers[1].weights` is missing"),
+        (
+            {"layers": (layer(0), Layer(index=1, query=layer(1).query))},
+            "`layers[1].weights` is missing",
+        ),
     ],
 )
 def test_arrays_that_have_other_axes_or_none(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
         whole(**change)
     assert caught.value.message == message
+
+
+def test_a_weight_where_the_mask_allows_none_is_refused() -> None:
+    half = np.full((1, 2, 2), 0.5, F)
+    triangle = np.tri(2, dtype=bool)
+    two = (Token("a"), Token("b"))
+    for mask, own in ((triangle, None), (None, triangle)):
+        with pytest.raises(DataError) as caught:
+            Inspection(
+                query_tokens=two,
+                mask=Mask(name="causal", allowed=mask),
+                layers=(Layer(weights=half, allowed=own),),
+            )
+        assert caught.value.message == (
+            "`layers[0].weights[0][0][1]` is 0.5, and the mask does not allow that key"
+        )
+    with pytest.raises(
+        DataError, match=r"\[0\]\[0\]\[1\]` is 0\.5, and in causal attention no key"
+    ):
+        Inspection(kind="causal", query_tokens=two, layers=(Layer(weights=half),))
+    nothing = Mask(name="none at all", allowed=np.zeros((2, 2), bool))
+    with pytest.raises(DataError, match="does not allow that key"):
+        Inspection(query_tokens=two, mask=nothing, layers=(Layer(weights=half),))
+    Inspection(query_tokens=two, mask=nothing, layers=(Layer(weights=half * 0),))
+
+
+def test_layers_have_numbers_of_their_own() -> None:
+    for second, message in (
+        (0, "`layers[1].index` is 0, as `layers[0].index` is"),
+        (-5, "`layers[1].index` is negative: -5"),
+    ):
+        with pytest.raises(DataError) as caught:
+            whole(layers=(layer(0), replace(layer(1), index=second)))
+        assert caught.value.message == message
 
 
 def test_key_heads_divide_the_query_heads() -> None:
@@ -245,6 +282,14 @@ def test_numbers_beyond_float32() -> None:
 def test_a_scale_that_is_not_finite(scale: float) -> None:
     with pytest.raises(DataError, match="scale"):
         with_layer(scale=scale)
+
+
+@pytest.mark.parametrize("softcap", [0.0, -5.0, 1e-320, 1e300, float("nan"), float("inf")])
+def test_a_softcap_that_bends_nothing(softcap: float) -> None:
+    with pytest.raises(DataError, match="the softcap of"):
+        Inspection(
+            query_tokens=(Token("a"),), layers=(Layer(weights=np.ones((1, 1, 1)), softcap=softcap),)
+        )
 
 
 def test_rows_that_do_not_sum_to_one() -> None:

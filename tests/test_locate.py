@@ -182,6 +182,20 @@ def test_links_in_a_circle_and_to_nowhere_are_refused(tmp_path: Path) -> None:
     assert "has no config.json" in refusal(directory).message
 
 
+def test_a_link_to_nowhere_names_its_file_as_it_is_written(tmp_path: Path) -> None:
+    made = model(tmp_path / "A Model")
+    (made / "model.safetensors").unlink()
+    for target, said in (
+        ("Nothing", "no such file or directory"),
+        ("model.safetensors", "in a circle|symbolic links"),
+    ):
+        (made / "model.safetensors").symlink_to(target)
+        with pytest.raises(DataError, match=f"cannot read .*({said})$") as caught:
+            open_path(made)
+        assert str(made / "model") in caught.value.message and "errno" not in caught.value.message
+        (made / "model.safetensors").unlink()
+
+
 def test_a_cached_snapshot_may_link_into_its_blobs_and_no_other_models(
     cache: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +232,7 @@ def test_a_gguf_file_is_a_checkpoint(tmp_path: Path) -> None:
         ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
         ({"XDG_CACHE_HOME": "", "HOME": "/d"}, "/d/.cache/huggingface/hub"),
         ({"HF_HOME": "~/x", "HOME": "/d"}, "/d/x/hub"),
+        ({"HF_HUB_CACHE": "~nobody-at-all/x"}, "~nobody-at-all/x"),
     ],
 )
 def test_the_cache_is_where_huggingface_hub_has_it(
@@ -297,19 +312,20 @@ class FakeHub(ModuleType):
         super().__init__("huggingface_hub")
         self.asked: list[Any] = []
         self.bars = True
-        self.utils = SimpleNamespace(disable_progress_bars=self._no_bars)
+        quiet = SimpleNamespace(set_verbosity_error=lambda: self.asked.append("quiet"))
+        self.utils = SimpleNamespace(disable_progress_bars=self._no_bars, logging=quiet)
         self._files, self._cache, self._error = files, cache, error
 
     def _no_bars(self) -> None:
         self.bars = False
 
     def HfApi(self) -> Any:
-        def list_repo_files(name: str, revision: str | None) -> list[str]:
+        def model_info(name: str, revision: str | None, timeout: float) -> Any:
             if self._error is not None:
                 raise self._error
-            return self._files
+            return SimpleNamespace(siblings=[SimpleNamespace(rfilename=f) for f in self._files])
 
-        return SimpleNamespace(list_repo_files=list_repo_files)
+        return SimpleNamespace(model_info=model_info)
 
     def snapshot_download(self, name: str, revision: str | None, allow_patterns: list[str]) -> str:
         self.asked.append((name, revision, allow_patterns))
@@ -327,7 +343,8 @@ def test_what_is_not_there_is_fetched_once(cache: Path, monkeypatch: pytest.Monk
     for _ in range(2):  # the second finds it in the cache
         assert open_checkpoint("org/name").config == CONFIG
     assert package.asked == [
-        ("org/name", None, ["config.json", "tokenizer.json", "model.safetensors"])
+        "quiet",
+        ("org/name", None, ["config.json", "tokenizer.json", "model.safetensors"]),
     ]
     assert not package.bars
     open_checkpoint("org/other", progress=True)
@@ -339,7 +356,7 @@ def test_a_progress_bar_is_theirs_and_only_if_asked_for(
     package = FakeHub(["config.json", "model.safetensors"], cache)
     install(package, monkeypatch)
     open_checkpoint("org/name@v1", progress=True)
-    assert package.bars and package.asked[0][:2] == ("org/name", "v1")
+    assert package.bars and package.asked[1][:2] == ("org/name", "v1")
 
 
 def test_a_cached_model_without_weights_is_fetched(
@@ -351,6 +368,16 @@ def test_a_cached_model_without_weights_is_fetched(
     shutil.rmtree(snapshot.parent.parent)
     install(FakeHub(["config.json", "model.safetensors"], cache), monkeypatch)
     assert open_checkpoint("org/name").config == CONFIG
+
+
+def test_a_directory_of_nearly_that_name_is_suggested(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny-llama").mkdir()
+    install(FakeHub([], cache, OSError("no route")), monkeypatch)
+    for offline in (True, False):
+        assert "`tiny-llama`" in refusal("tiny-lama", offline=offline).hint
 
 
 def test_of_many_files_the_model_is_chosen() -> None:
@@ -377,12 +404,14 @@ def test_of_many_files_the_model_is_chosen() -> None:
         ("GatedRepoError", "only for those who accepted its terms", "hf auth login"),
         ("RepositoryNotFoundError", "there is no model `org/name` on the hub", "attn models"),
         ("ConnectError", "cannot fetch `org/name`: no route", "attn models"),
+        ("Unreachable", "cannot fetch `org/name`: name not known", "attn models"),
     ],
 )
 def test_what_the_network_says_is_said_in_plain_words(
     kind: str, message: str, hint: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = type(kind, (Exception,), {})("no route\nTraceback and more")
+    said = "[Errno -2] Name not known" if kind == "Unreachable" else "no route\nTraceback and more"
+    error = type(kind, (Exception,), {})(said)
     install(FakeHub([], cache, error), monkeypatch)
     refused = refusal("org/name")
     assert message in refused.message and hint in refused.hint

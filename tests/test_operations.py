@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from attn_cli.operations import (
     gelu_tanh,
     layer_norm,
     quick_gelu,
+    relu,
     rms_norm,
     sigmoid,
     silu,
+    softcap_logits,
     softmax,
 )
 
@@ -123,7 +126,7 @@ def test_no_keys_or_no_queries(shape: tuple[int, ...]) -> None:
 
 POINTS = np.concatenate([np.linspace(-12, 12, 4801), np.linspace(-1e4, 1e4, 401)])
 # A mean of numbers up to 3 is off by up to 5e-7; over √ε = 0.03, times 2, that is 3e-5.
-ROWS = arrays(np.float32, (3, 7), elements=st.floats(-3, 3, width=32))
+ROWS = arrays(np.float32, (2, 3, 7), elements=st.floats(-3, 3, width=32))
 
 
 def test_gelu_against_the_error_function() -> None:
@@ -147,9 +150,27 @@ def test_activations_against_float64() -> None:
         (sigmoid(x), ones),
         (silu(x), wide * ones),
         (quick_gelu(x), quick),
+        (relu(x), np.maximum(wide, 0)),
     ):
         assert found.dtype == np.float32
         assert (np.abs(found - exact) / size).max() < 3e-7
+
+
+def test_activations_of_huge_numbers() -> None:
+    """What an intermediate value cannot reach is no warning, and the result is the limit."""
+    ends = {"tanh": [-1, 1], "sigmoid": [0, 1], "linear": [-1e30, 1e30]}
+    for name, activation in ACTIVATIONS.items():
+        found = activation(np.array([-1e30, 1e30], dtype=np.float32))
+        assert found.tolist() == np.float32(ends.get(name, [0, 1e30])).tolist(), name
+
+
+def test_capped_logits() -> None:
+    x = np.linspace(-200, 200, 801, dtype=np.float32)
+    found = softcap_logits(x, 30.0)
+    assert found.dtype == np.float32
+    assert (
+        np.abs(found - 30 * np.tanh(x.astype(np.float64) / 30)).max() < 5e-6
+    )  # a step at 30: 2e-6
 
 
 def test_activations_leave_what_they_are_given() -> None:
@@ -173,3 +194,59 @@ def test_norms_against_float64(x: np.ndarray, weight: np.ndarray) -> None:
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-5
     assert np.array_equal(x, before)
+
+
+def test_norms_as_they_are_when_nothing_is_said() -> None:
+    """PyTorch's own 1e-5 for the one, 1e-6 for the other: numbers so small that they count."""
+    x = np.array([-0.003, 0.003], dtype=np.float32)
+    ones = np.ones(2, dtype=np.float32)
+    square = 9e-6
+    assert layer_norm(x)[1] == pytest.approx(0.003 / math.sqrt(square + 1e-5), rel=1e-6)
+    assert rms_norm(x, ones)[1] == pytest.approx(0.003 / math.sqrt(square + 1e-6), rel=1e-6)
+
+
+# The ends of what float32 holds ----------------------------------------------------------------
+
+ENDS = st.one_of(
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        [1000.0, -1000.0, 1e30, -1e30, 88.7, -87.4, -103.9, 1e-45, 0.0, -0.0, -math.inf]
+    ),
+    st.floats(-110, 110, width=32),
+)
+
+
+def exact_softmax(logits: list[float]) -> tuple[list[Decimal], Decimal]:
+    """Weights and log-sum-exp of a row in 60 decimal digits."""
+    with localcontext() as context:
+        context.prec, context.Emin, context.Emax = 60, -(10**17), 10**17
+        given = [Decimal(value) for value in logits]
+        largest = max(given)
+        powers = [
+            Decimal(0)
+            if value.is_infinite() or value - largest < -10_000
+            else (value - largest).exp()
+            for value in given
+        ]
+        total = sum(powers)
+        return [power / total for power in powers], largest + total.ln()
+
+
+@EXAMPLES
+@given(st.lists(ENDS, min_size=1, max_size=12))
+def test_softmax_is_exact_to_the_ends_of_float32(row: list[float]) -> None:
+    """Within four roundings of a weight and of the row's own size; the smallest may vanish."""
+    logits = np.array(row, dtype=np.float32)
+    weights, lse = softmax(logits)
+    if np.isneginf(logits).all():
+        assert not weights.any() and np.isneginf(lse)
+        return
+    wanted, wanted_lse = exact_softmax([float(value) for value in logits])
+    for got, exact in zip(weights.tolist(), wanted, strict=True):
+        # exp's argument is rounded once: of a distance d, by up to d/2 units in the last place.
+        apart = -float(exact.ln()) if exact else 0.0
+        assert abs(Decimal(got) - exact) <= exact * Decimal((4 + apart) * 2.0**-24) + Decimal(
+            "3e-45"
+        )
+    bound = Decimal(4 * 2.0**-24) * max(abs(wanted_lse), 1)
+    assert abs(Decimal(float(lse)) - wanted_lse) <= bound

@@ -117,8 +117,9 @@ def test_rows_are_the_same_rows(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours.rows(name, index), ours.read(name)[index])
         for some in (slice(0, 4), slice(7, 99), slice(None), slice(5, 5), slice(1, 8, 3)):
             np.testing.assert_array_equal(ours.rows(name, some), ours.read(name)[some])
-        with pytest.raises(DataError, match="has 9 rows: there is no row 9"):
+        with pytest.raises(DataError) as caught:
             ours.rows(name, np.array([0, 9]))
+        assert caught.value.message == f"{path}: tensor `{name}` has 9 rows: there is no row 9"
         with pytest.raises(DataError, match="no row -1"):
             ours.rows(name, np.array([-1]))
 
@@ -133,6 +134,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "0 bytes"),
     "seven bytes": (b"\0" * 7, "7 bytes"),
     "header beyond the file": (struct.pack("<Q", 100) + b"{}", "should be 100 bytes, and 2"),
+    "header a byte beyond the file": (packed(b"{}")[:-1], "should be 2 bytes, and 1"),
+    "no header": (packed(b""), "does not begin with {"),
     "header of 2^64": (b"\xff" * 8 + b"{}", "18,446,744,073,709,551,615"),
     "no object": (packed(b"[]"), "begin with {"),
     "no JSON": (packed(b"{"), "not JSON"),
@@ -148,7 +151,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "metadata of numbers": (packed({"__metadata__": {"a": 1}}), "__metadata__"),
     "tensor is a list": (packed({"a": []}), "`a` is described by no JSON object"),
     "no type": (packed({"a": {"shape": [0], "data_offsets": [0, 0]}}), "unknown type"),
-    "unknown type": (packed({"a": tensor("F33", [1], 0, 1)}, b"x"), "unknown type 'F33'"),
+    "unknown type": (packed({"a": tensor("F33", [1], 0, 1)}, b"x"), 'unknown type "F33"'),
     "shape of text": (packed({"a": tensor("U8", ["1"], 0, 1)}, b"x"), "shape"),
     "shape of floats": (packed({"a": tensor("U8", [1.0], 0, 1)}, b"x"), "shape"),
     "shape of booleans": (packed({"a": tensor("U8", [True], 0, 1)}, b"x"), "shape"),
@@ -164,6 +167,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "shape says more": (packed({"a": tensor("F32", [2], 0, 4)}, b"xxxx"), "takes 8 bytes"),
     "shape says less": (packed({"a": tensor("F32", [1], 0, 8)}, b"x" * 8), "takes 4 bytes"),
     "half a byte": (packed({"a": tensor("F4", [3], 0, 1)}, b"x"), "F4"),
+    "offsets say how much": (packed({"a": tensor("U8", [1], 1, 4)}, b"xxxx"), "1 to 4 hold 3"),
+    "no shape, two bytes": (packed({"a": tensor("U8", [], 0, 2)}, b"xx"), "()"),
     "overlap": (
         packed({"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, b"xxx"),
         "they overlap",
@@ -205,6 +210,9 @@ def test_what_the_format_allows_is_read(tmp_path: Path) -> None:
     later_first = {"b": tensor("U8", [1], 1, 2), "a": tensor("U8", [1], 0, 1)}
     assert opened(packed(later_first, b"\1\2"), tmp_path).read("b").tolist() == [2]
     assert opened(packed({}), tmp_path).entries == {}
+    many = {"m": tensor("U8", [1] * 32, 0, 1), "z": tensor("F32", [0, 2**57], 1, 1)}
+    file = opened(packed(many, b"\7"), tmp_path)
+    assert file.read("m").shape == (1,) * 32 and file.read("z").shape == (0, 2**57)
     empties = {"b": tensor("U8", [1], 0, 1), "z": tensor("F32", [0], 0, 0)}
     assert opened(packed(empties, b"\1"), tmp_path).read("z").shape == (0,)
 
@@ -213,8 +221,11 @@ def test_a_type_that_is_not_read_is_refused_only_when_it_is_asked_for(tmp_path: 
     header = {"q": tensor("F8_E4M3", [2], 0, 2), "x": tensor("U8", [1], 2, 3)}
     file = opened(packed(header, b"\1\2\3"), tmp_path)
     assert file.read("x").tolist() == [3]
-    with pytest.raises(DataError, match="`q` is of type F8_E4M3"):
+    with pytest.raises(DataError) as caught:
         file.read("q")
+    path = tmp_path / "model.safetensors"
+    assert caught.value.message == f"{path}: tensor `q` is of type F8_E4M3, which is not read"
+    assert caught.value.hint == "Convert the checkpoint to F32, F16 or BF16."
 
 
 def test_a_number_beyond_float32_is_refused(tmp_path: Path) -> None:
@@ -224,14 +235,32 @@ def test_a_number_beyond_float32_is_refused(tmp_path: Path) -> None:
 
 
 def test_memory_is_asked_for_before_it_is_taken(tmp_path: Path) -> None:
-    size = 1 << 42  # a sparse file of 4 TiB: F16, which float32 would double
+    size = 1 << 42  # a sparse file of 4 TiB
     path = tmp_path / "model.safetensors"
-    header = packed({"x": tensor("F16", [size // 2], 0, size)})
-    path.write_bytes(header)
-    os.truncate(path, len(header) + size)
-    file = SafetensorsFile(path)
-    with pytest.raises(UsageError, match=r"tensor `x` would take 8\.0 TiB"):
-        file.read("x")
+
+    def sparse(dtype: str, count: int, padding: int) -> SafetensorsFile:
+        header = json.dumps({"x": tensor(dtype, [count], 0, size)}).encode()
+        path.write_bytes(packed(header + b" " * (-len(header) % 8 + padding)))
+        os.truncate(path, path.stat().st_size + size)
+        return SafetensorsFile(path)
+
+    assert sparse("F32", size // 4, 0).read("x").shape == (size // 4,)  # a view takes none
+    with pytest.raises(UsageError, match=r"tensor `x` would take 4\.0 TiB"):
+        sparse("F32", size // 4, 1).read("x")  # not aligned, it is copied
+    with pytest.raises(UsageError, match=r"tensor `x` would take 8\.0 TiB") as caught:
+        sparse("F16", size // 2, 0).read("x")
+    assert caught.value.hint == "Use a smaller model."
+
+
+def test_a_longer_header_than_the_format_allows_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", 25_000_001) + b"{")
+    os.truncate(path, 1 << 26)
+    with pytest.raises(DataError) as caught:
+        SafetensorsFile(path)
+    assert caught.value.message == (
+        f"{path}: the header is 25,000,001 bytes, where 25,000,000 are the most"
+    )
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
@@ -286,8 +315,12 @@ def test_a_file_that_shrinks_while_it_is_used_is_noticed(tmp_path: Path) -> None
     mapped, unmapped = SafetensorsFile(path), SafetensorsFile(path)
     assert mapped.read("scalar") == 1.0
     os.truncate(path, len(SMALL) - 10)
-    with pytest.raises(DataError, match="has shrunk"):
+    with pytest.raises(DataError) as caught:
         mapped.read("scalar")
+    assert caught.value.message == (
+        f"{path} has shrunk: tensor `scalar` ends at byte {len(SMALL):,}, the file at "
+        f"{len(SMALL) - 10:,}"
+    )
     with pytest.raises(DataError, match="has shrunk"):
         unmapped.read("a")
 
@@ -341,8 +374,9 @@ def test_shards_are_one_collection(tmp_path: Path) -> None:
     check_index(tensors, homes, index)
     assert set(tensors.names()) == {"a", "b"}
     assert (tensors.read("a").tolist(), tensors.read("b").tolist()) == ([1], [2])
-    with pytest.raises(DataError, match="no tensor `c`"):
+    with pytest.raises(DataError) as caught:
         tensors.read("c")
+    assert caught.value.message == f"{tmp_path / '1.safetensors'} has no tensor `c`"
 
 
 def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
@@ -355,8 +389,14 @@ def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
 def test_an_index_that_promises_what_is_not_there_is_refused(tmp_path: Path) -> None:
     index = sharded(tmp_path, {"a": "1.safetensors", "b": "1.safetensors"})
     tensors = Safetensors([tmp_path / "1.safetensors"])
-    with pytest.raises(DataError, match=r"`b` is said to be in 1\.safetensors"):
+    with pytest.raises(DataError) as caught:
         check_index(tensors, read_index(index), index)
+    assert caught.value.message == (
+        f"{index}: tensor `b` is said to be in 1.safetensors, which does not have it"
+    )
+    assert caught.value.hint == (
+        "The index and the shards are not of one checkpoint: fetch them again."
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,29 @@ def test_its_first_bytes_may_be_another_formats(magic: bytes) -> None:
     assert padded.startswith(magic) and load(io.BytesIO(padded)) == RUN
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("x.safetensors", b"\xff" * 8 + b"{}", "would be 18,446,744,073,709,551,615 bytes, and"),
+        ("x.bin", (2**63).to_bytes(8, "little") + b"{}", "would be 9,223,372,036,854,775,808"),
+        ("x.safetensors", b"\x08" + bytes(7) + b"      {}", "does not begin with `{` at byte 8"),
+        ("x.safetensors", b"\x80\x00\x00", "does not begin with `{` at byte 8"),
+    ],
+)
+def test_a_length_or_a_first_byte_that_is_wrong(
+    tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match="looks like safetensors and is damaged: the header") as e:
+        load(tmp_path / name)
+    assert said in e.value.message
+
+
+def test_its_suffix_decides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"\xef\xbb\xbf \n[[1.0]]")
+    assert load(tmp_path / "x.safetensors").layers[0].weights.tolist() == [[[1.0]]]
+
+
 def test_bfloat16_is_the_upper_half_of_float32() -> None:
     values = np.array([1.0, -2.5, 3.140625, np.inf, 1e-40], dtype=np.float32)
     bits = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)

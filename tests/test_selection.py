@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,7 +82,7 @@ def made() -> Inspection:
         lse=rng.random((6, 3)),
     )
     tokens = tuple(map(Token, "abc"))
-    return Inspection(text="a b c", query_tokens=tokens, layers=(layer, layer))
+    return Inspection(text="a b c", query_tokens=tokens, layers=(layer, replace(layer, index=7)))
 
 
 def test_heads_keep_their_numbers_and_take_their_keys() -> None:
@@ -100,4 +102,4 @@ def test_heads_keep_their_numbers_and_take_their_keys() -> None:
 
 def test_layers_are_places_and_keep_their_numbers() -> None:
     [layer] = selection.select_layers(made(), [1]).layers
-    assert layer.index == 4
+    assert layer.index == 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from functools import cache, partial
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import emulate, run, run_in_terminal, together
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from attn_cli import inspect
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
 from attn_cli.tables import SHOWABLE
 from attn_cli.terminal import show
-from attn_cli.terminal.render import render
+from attn_cli.terminal.render import folded, render
 from attn_cli.terminal.styles import Screen
 
 WIDTHS = (20, 40, 80, 120, 200)
@@ -35,6 +38,7 @@ TEXTS = {
     "combining": "e\u0301te\u0301 n\u0303 ก็ที่ नमस्ते Z\u0351\u036b\u0343",
     "longer than the screen": f"{'supercalifragilistic' * 15} {'長' * 150} and short",
     "hostile": "[bold]x[/] \x1b[31mred \x9b2J :smile: \u202erev \u2066iso \x07\x08\r \x00 \u200bz",
+    "marks alone": "\u0301a b\u0301 ◌ \u3164x \u202eab ze\u0301ro\u200d word",
     "towers": "Z" + "\u0301" * 1000 + " a" + "\u20dd" * 50,
 }
 
@@ -399,6 +403,29 @@ def test_towers_of_marks_are_cut() -> None:
     assert max(map(len, shown.splitlines())) < 200
 
 
+@given(
+    st.text("ab  cd-", max_size=40).map(str.strip),
+    st.integers(4, 20),
+    st.sampled_from(["", "- "]),
+    st.sampled_from(["", "  "]),
+)
+def test_remarks_are_folded_as_textwrap_does(
+    text: str, width: int, first: str, indent: str
+) -> None:
+    options: Any = {"initial_indent": first, "subsequent_indent": indent}
+    wrapped = textwrap.wrap(text, width, break_on_hyphens=False, **options)
+    assert list(folded(text, width, first, indent)) == [line.rstrip() for line in wrapped]
+
+
+@given(st.text("ab  長é\u0301👩👧ก็\u0e48", max_size=40), st.integers(4, 20))
+@example("👩\u200d👩\u200d👧" * 5, 7)
+def test_remarks_are_folded_by_cells(text: str, width: int) -> None:
+    lines = list(folded(text, width))
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert not any(line.startswith("\u200d") or line.endswith("\u200d") for line in lines)
+
+
 def test_blank_tokens_are_visible() -> None:
     shown = draw(inspect("a b\n\tc", split="characters"), Screen(120), "weights")
     for label in ("␣", r"\n", r"\t"):
@@ -579,7 +606,7 @@ def test_a_slow_pipe_shows_progress_on_a_terminal_alone(tmp_path: Path) -> None:
     from conftest import ATTN, environment
 
     def feed(stdin: Any, done: threading.Event) -> None:
-        for _ in range(13):
+        for _ in range(25):  # longer than the bar waits, also where a process starts slowly
             stdin.write(b"word " * 100)
             stdin.flush()
             done.wait(0.1)
@@ -609,7 +636,7 @@ def test_a_slow_pipe_shows_progress_on_a_terminal_alone(tmp_path: Path) -> None:
             process.stderr.close()
         feeder.join()
         assert process.wait(60) == 0
-        assert b'{"word": 1300}' in out and b"\x1b" not in out
+        assert b'{"word": 2500}' in out and b"\x1b" not in out
         shown[name] = err
     os.close(line)
     while True:

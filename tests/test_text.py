@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 import unicodedata
 from itertools import pairwise
 
@@ -20,6 +22,7 @@ from attn_cli.text import (
     join_words,
     label,
     recovered,
+    reversible,
     split_text,
     strip_punctuation,
     visible,
@@ -252,6 +255,23 @@ def test_ordinary_streams() -> None:
         ("a\u00a0b\u3000c d", "a\u00a0b\u3000c d"),
         ("می\u200cخواهم a\u200db", "می\\u200cخواهم a\\u200db"),  # outside an emoji
         ("\u200d\U0001f469\u200d", "\\u200d\U0001f469\\u200d"),
+        (
+            "a\ufe0f\u200d\U0001f469 \u2211\u200d\u2211",
+            "a\ufe0f\\u200d\U0001f469 \u2211\\u200d\u2211",
+        ),
+        # Letters and marks that draw nothing, and selectors with nothing to select.
+        ("\u3164\u115f\u1160\uffa0\u2800\u034f", "\\u3164\\u115f\\u1160\\uffa0\\u2800\\u034f"),
+        (
+            "\ufe0fa\ufe0f\ufe01 \U000e0100葛\U000e0100",
+            "\\ufe0fa\ufe0f\\ufe01 \\U000e0100葛\U000e0100",
+        ),
+        ("1\ufe0f\u20e3 \u2764\ufe0f", "1\ufe0f\u20e3 \u2764\ufe0f"),
+        ("\U0001f3f4\U000e0067\U000e007f", "\U0001f3f4\\U000e0067\\U000e007f"),  # tags hide a text
+        # Towers of marks, and marks with nothing to stand on.
+        ("Z" + "\u0301" * 9 + "a\u0301", "Z" + "\u0301" * 4 + "…a\u0301"),
+        ("\u1100" + "\u1161" * 9, "\u1100" + "\u1161" * 4 + "…"),
+        ("\u0301a \u0301", "◌\u0301a ◌\u0301"),
+        ("नमस्ते ก็ที่ שָׁלוֹם Việt", "नमस्ते ก็ที่ שָׁלוֹם Việt"),
     ],
 )
 def test_visible(text: str, shown: str) -> None:
@@ -286,8 +306,31 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
         assert left <= set("\u200c\u200d")
         assert visible(shown) == shown
     assert label(text).strip()
-    if text.isprintable():
+    if text.isprintable() and text.isascii():
         assert visible(text) == text
+
+
+@given(ANY_TEXT)
+@example("\\n\\x1b\\\n\\")
+@example("\\U0001f642\U000e0001")
+@EXAMPLES
+def test_escapes_can_be_turned_back(text: str) -> None:
+    shown = reversible(text)
+    assert {c for c in shown if unicodedata.category(c) in OBEYED} <= set("\u200c\u200d")
+    pattern = r"\\([nrt]|x..|u....|U.{8})"
+    short = {"n": "\n", "r": "\r", "t": "\t"}
+    back = re.sub(pattern, lambda m: short.get(m[1]) or chr(int(m[1][1:], 16)), shown)
+    assert back == text
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b漢\u202e" * 300_000, "👩\u200d" * 20_000, "Z" + "\u0301" * 100_000]
+)
+def test_long_texts_are_made_visible_at_once(text: str) -> None:
+    start = time.process_time()
+    assert visible(visible(text)) == visible(text)
+    assert len(label(text)) < 10 * 2000
+    assert time.process_time() - start < 10  # what looks back at each place takes minutes
 
 
 @pytest.mark.parametrize(
@@ -304,6 +347,8 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
         ("a  ", "a␣␣"),
         ("\x1b", "\\x1b"),
         ("word", "word"),
+        ("\u00a0a\u3000", "\\xa0a\\u3000"),
+        ("x" * 2001, "x" * 2000 + "…"),
     ],
 )
 def test_labels_are_never_blank(token: str, shown: str) -> None:

@@ -16,7 +16,7 @@ from conftest import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_cli.checkpoints.tokenizer import Tokenizer, load, untrimmed
+from attn_cli.checkpoints.tokenizer import Tokenizer, from_json, load, untrimmed
 from attn_cli.errors import DataError
 
 REFERENCE = Path(__file__).parent / "reference" / "readers"
@@ -193,7 +193,7 @@ def test_padding_and_truncation_in_the_file_are_switched_off() -> None:
         "pad_type_id": 0,
         "pad_token": "[PAD]",
     }
-    limited = Tokenizer(json.dumps(document).encode(), "bert")
+    limited = from_json(json.dumps(document).encode(), "bert")
     text = "the dog was in the street " * 20
     assert limited.encode(text) == tokenizer("bert").encode(text)
     assert len(limited.encode(text).ids) == 6 * 20 + 2
@@ -242,7 +242,7 @@ def test_trimmed_spans_get_their_spaces_back() -> None:
     spans = []
     for trim in (True, False):
         document["post_processor"]["trim_offsets"] = trim
-        made = Tokenizer(json.dumps(document).encode(), "gpt2").encode(text)
+        made = from_json(json.dumps(document).encode(), "gpt2").encode(text)
         spans.append([token.span for token in made.tokens])
     assert spans[0] == spans[1]
     assert untrimmed((0, 1), " x", "x") == (0, 1)  # a space that is not in the text
@@ -275,10 +275,10 @@ def test_without_the_package_the_error_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["tokenizers"] = None
-from attn_cli.checkpoints.tokenizer import Tokenizer
+from attn_cli.checkpoints.tokenizer import Tokenizer, from_json
 from attn_cli.errors import UsageError
 try:
-    Tokenizer(b"{}", "x")
+    from_json(b"{}", "x")
 except UsageError as error:
     print(error)
 """
@@ -302,10 +302,22 @@ def test_a_panic_in_the_package_is_an_error_of_ours(monkeypatch: pytest.MonkeyPa
         def no_truncation(self) -> None:
             pass
 
+        def id_to_token(self, _: int) -> str:
+            return "x"
+
+        def decode(self, *_: Any, **__: Any) -> None:
+            raise PanicException("called `Option::unwrap()`")
+
     broken = load(REFERENCE / "gpt2.json")
     monkeypatch.setattr(broken, "_backend", Backend())
-    with pytest.raises(DataError, match=r"cannot encode the text: index out of bounds$"):
+    with pytest.raises(
+        DataError, match=r"cannot encode the text: its parts contradict each other$"
+    ):
         broken.encode("x")
+    with pytest.raises(
+        DataError, match=r"cannot decode what the model predicts: its parts contradict"
+    ):
+        broken.decode([0])
 
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -328,24 +340,80 @@ SEP = {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}
 def test_special_tokens_that_are_missing_are_refused_without_a_panic_on_the_screen(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert Tokenizer(special_changed({"[CLS]": CLS, "[SEP]": SEP}), "x").encode("the").ids[0] == 2
+    assert from_json(special_changed({"[CLS]": CLS, "[SEP]": SEP}), "x").encode("the").ids[0] == 2
     with pytest.raises(DataError, match="x describes no tokenizer that can be used"):
-        Tokenizer(special_changed({"[CLS]": CLS}), "x")
+        from_json(special_changed({"[CLS]": CLS}), "x")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_pattern_that_explodes_is_refused_without_a_panic_on_the_screen(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    document = json.loads((REFERENCE / "bert.json").read_text())
+    explosive = {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": ""}
+    known = from_json(json.dumps(document | {"normalizer": explosive}).encode(), "x")
+    with pytest.raises(DataError, match="x cannot encode the text"):
+        known.encode("a" * 40 + "!")
     assert capfd.readouterr().err == ""
 
 
 def test_a_vocabulary_without_a_token_for_the_unknown_is_used_all_the_same() -> None:
     words = {"type": "WordLevel", "vocab": {"the": 0}, "unk_token": "[UNK]"}
-    known = Tokenizer(json.dumps({"version": "1.0", "model": words}).encode(), "x")
+    known = from_json(json.dumps({"version": "1.0", "model": words}).encode(), "x")
     assert known.encode("the").ids == (0,)
     with pytest.raises(DataError, match="x cannot encode the text"):
         known.encode("dog")
 
 
 def test_special_tokens_without_an_id_are_refused() -> None:
-    broken = Tokenizer(special_changed({"[CLS]": CLS, "[SEP]": {**SEP, "ids": []}}), "x")
+    broken = from_json(special_changed({"[CLS]": CLS, "[SEP]": {**SEP, "ids": []}}), "x")
     with pytest.raises(DataError, match="special tokens without an id"):
         broken.encode("the")
+
+
+PLAIN = {
+    "another kind": ({"normalizer": {"type": "X"}}, "its `normalizer` is of no known kind"),
+    "a cut of another kind": ({"pre_tokenizer": {"type": "X"}}, "its `pre_tokenizer` is of no"),
+    "a decoder of another kind": ({"decoder": {"type": "X"}}, "its `decoder` is of no known"),
+    "a list for a string": (
+        {"version": []},
+        "a list stands where a string belongs, at line 1 column",
+    ),
+    "a field": ({"padding": {}}, "the field `strategy` is missing at line 1 column"),
+    "a pattern": (
+        {"normalizer": {"type": "Replace", "pattern": {"Regex": "("}, "content": ""}},
+        r"a pattern is wrong: .*parenthesis",
+    ),
+    "no special token": ({"added_tokens": 5}, "integer `5` stands where a list belongs"),
+}
+FOREIGN = ("Cannot instantiate", "untagged", "enum", "sequence", "map", "struct", "Untagged")
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_what_the_package_says_is_said_in_plain_words(case: str) -> None:
+    changes, said = PLAIN[case]
+    document = json.loads((REFERENCE / "bert.json").read_text()) | changes
+    with pytest.raises(DataError, match=said) as caught:
+        from_json(json.dumps(document).encode(), "m/tokenizer.json")
+    message = caught.value.message
+    assert message.startswith("m/tokenizer.json describes no tokenizer that can be used: ")
+    assert not any(word in message for word in FOREIGN)
+
+
+def test_tokens_of_one_id_are_refused_where_they_are_used() -> None:
+    words = {"type": "WordLevel", "vocab": {"a": 0, "cat": 7, "dog": 7}, "unk_token": "a"}
+    document = {"version": "1.0", "model": words, "pre_tokenizer": {"type": "Whitespace"}}
+    known = from_json(json.dumps(document).encode(), "x")
+    assert known.encode("a a").ids == (0, 0)
+    with pytest.raises(DataError, match=r"x: the tokens `(cat` and `dog|dog` and `cat)` have one"):
+        known.encode("a cat dog")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_no_token_of_a_real_tokenizer_is_refused(name: str) -> None:
+    for text in (*NASTY, "☃ \U0001f600 ﷺ ½ <s> [MASK] </s> <|endoftext|>"):
+        if text.strip():
+            tokenizer(name).encode(text)
 
 
 def test_combining_marks_survive() -> None:

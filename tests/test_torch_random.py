@@ -7,6 +7,7 @@ it: `rand`, `uniform` and `linear` bit for bit, `randn` and `embedding` within 5
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attn_cli.errors import UsageError
-from attn_cli.torch_random import MAX_SEED, MIN_SEED, Generator, embedding, linear
+from attn_cli.torch_random import (
+    MAX_SEED,
+    MIN_SEED,
+    Generator,
+    embedding,
+    linear,
+    normal_blocks,
+    skip_normals,
+)
 
 CLOSE = 5e-7  # what is promised for normal numbers; no equality of bits
 EXAMPLES = settings(max_examples=80, deadline=None, database=None)
@@ -143,6 +152,26 @@ def test_normal_numbers_are_torchs(seed: int) -> None:
     assert np.abs(rows - known["embedding"]).max() < CLOSE
 
 
+def test_numbers_of_53_bits() -> None:
+    found = Generator(0).rand53(4)
+    assert found.dtype == np.float64
+    assert found.tolist() == [
+        0.9700530018065531, 0.707819864399788, 0.45938294312745087, 0.9207476841219603,
+    ]  # fmt: skip
+    assert set((found * 2.0**53 % 2).tolist()) == {0, 1}  # to the last of the bits
+
+
+def test_the_logarithm_is_rounded_as_torchs() -> None:
+    """Six of torch's values that come out otherwise when it is not."""
+    expected = {
+        39: 0.44115627, 58: 1.5209795, 102: -0.22824179,
+        137: 0.11639865, 150: -0.20106392, 152: 0.19219905,
+    }  # fmt: skip
+    found = Generator(0).randn(160)[list(expected)]
+    assert same_bits(found, list(expected.values()))
+    assert same_bits(normal_blocks(Generator(0).rand(10, 16)).ravel()[[39]], [0.44115627])
+
+
 def test_only_the_low_32_bits_of_a_seed_count() -> None:
     for seed, low in ((-1, 2**32 - 1), (MAX_SEED, 2**32 - 1), (MIN_SEED, 0), (2**32 + 5, 5)):
         assert np.array_equal(Generator(seed).words(700), Generator(low).words(700))
@@ -183,6 +212,27 @@ def test_skipping_is_drawing_and_throwing_away(seed: int, count: int) -> None:
     assert np.array_equal(skipped.words(5), drawn.words(5))
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 31, 32, 33, 160])
+def test_skipping_normals_is_drawing_and_throwing_away(count: int) -> None:
+    """An odd one of a few is kept for the next call, and a last block is drawn twice."""
+    skipped, drawn = Generator(11), Generator(11)
+    skip_normals(skipped, count)
+    drawn.randn(count)
+    assert np.array_equal(skipped.randn(3), drawn.randn(3))
+    assert np.array_equal(skipped.words(3), drawn.words(3))
+
+
+def test_more_than_can_be_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attn_cli.torch_random._MOST_SKIPPED", 1_000)
+    skip_normals(Generator(1), 1_000)
+    with pytest.raises(UsageError) as caught:
+        skip_normals(Generator(1), 1_001)
+    assert (caught.value.message, caught.value.hint) == (
+        "1,001 numbers would have to be drawn before those that are needed",
+        "Use a smaller `--vocab-size` or `--d-model`: 1,000 are the most.",
+    )
+
+
 @given(st.integers(0, 2**32), st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32))
 @EXAMPLES
 def test_uniform_numbers_stay_in_their_range(seed: int, low: float, width: float) -> None:
@@ -221,6 +271,15 @@ def test_rows_longer_than_what_is_drawn_at_once() -> None:
     for ids in ([3, 0], [2], [1, 1, 2]):
         rows = embedding(Generator(9), 4, 70_001, np.array(ids))
         assert np.array_equal(rows, table[ids])
+
+
+def test_a_table_costs_no_memory() -> None:
+    tracemalloc.start()
+    rows = embedding(Generator(5), 8_000, 2_000, np.array([1, 0, 1]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(rows[[1, 0]].ravel(), Generator(5).randn(16_000)[:4_000])
+    assert peak < 1e6  # the table itself is 64 MB
 
 
 def test_no_rows_of_a_table() -> None:

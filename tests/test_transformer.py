@@ -10,6 +10,7 @@ import tracemalloc
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -303,6 +304,62 @@ def test_two_models_in_one_file_are_refused() -> None:
     }
     with pytest.raises(DataError, match=r"several models: `one\.embeddings.*` and `two\."):
         Transformer(architecture(config), Arrays(both))
+
+
+COUNTED = {
+    "llama": "num_hidden_layers",
+    "bert": "num_hidden_layers",
+    "gpt2": "n_layer",
+    "t5": "num_decoder_layers",
+    "bart": "decoder_layers",
+    "distilbert": "n_layers",
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_layers_that_the_configuration_does_not_count_are_refused(name: str) -> None:
+    config, tensors, _ = checkpoint(name)
+    fewer = {**config, COUNTED[name]: 1}
+    with pytest.raises(DataError, match=rf"[.`]1\..*that `{COUNTED[name]}` in its config\.json"):
+        Transformer(architecture(fewer), tensors)
+
+
+def test_a_layer_of_a_number_beyond_all_is_refused() -> None:
+    config, tensors, _ = checkpoint("llama")
+    listed = [*tensors.names(), f"model.layers.{'9' * 5000}.x"]
+    with (
+        mock.patch.object(type(tensors), "names", lambda self: listed),
+        pytest.raises(DataError, match="of a layer that `num_hidden_layers`"),
+    ):
+        Transformer(architecture(config), tensors)
+
+
+def test_fewer_groups_of_shared_layers_are_refused_and_more_uses_of_one_are_not() -> None:
+    config, tensors, _ = checkpoint("albert-inner")
+    Transformer(architecture({**config, "num_hidden_layers": 12}), tensors)
+    with pytest.raises(DataError, match="of a layer that `num_hidden_layers`"):
+        Transformer(architecture({**config, "inner_group_num": 1}), tensors)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "bert"])
+def test_squares_beyond_float32_are_not_finite(name: str) -> None:
+    config, tensors, expected = checkpoint(name)
+    words = next(
+        n
+        for n in tensors.names()
+        if n.endswith(("wte.weight", "tokens.weight", "word_embeddings.weight"))
+    )
+    large = Arrays({**tensors.arrays, words: tensors.read(words) * np.float32(1e25)})
+    with pytest.raises(DataError, match="gives numbers that are not finite"):
+        Run(Transformer(architecture(config), large), expected["ids"]).finish()
+
+
+def test_the_last_norm_must_be_finite_too() -> None:
+    config, tensors, expected = checkpoint("llama")
+    norm = np.full_like(tensors.read("model.norm.weight"), np.inf)
+    broken = Arrays({**tensors.arrays, "model.norm.weight": norm})
+    with pytest.raises(DataError, match="the last norm of the model gives"):
+        Run(Transformer(architecture(config), broken), expected["ids"]).finish()
 
 
 @pytest.mark.parametrize("prefix", ["", "bert.", "model.text.bert."])

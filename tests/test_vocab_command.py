@@ -356,3 +356,19 @@ def test_a_terminal_sees_colourless_words_in_full() -> None:
     ran = run_in_terminal("vocab", SENTENCE, columns=40)
     assert ran.code == 0
     assert all(word.encode() in ran.out for word in IDS)
+
+
+def test_decoded_words_are_obeyed_by_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text(json.dumps(["a\x1b[31m", "\u202eb", "c\td"]))
+    ran = run("vocab", "0 1 2", "--vocab", "v.json", "--decode", cwd=tmp_path)
+    assert ran.text == "a\\x1b[31m \\u202eb c\\td\n"
+    exact = run("vocab", "0 1 2", "--vocab", "v.json", "--decode", "--json", cwd=tmp_path)
+    assert json.loads(exact.out)["words"] == ["a\x1b[31m", "\u202eb", "c\td"]
+
+
+def test_words_of_options_are_utf_8_in_any_locale(tmp_path: Path) -> None:
+    posix = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ran = run("vocab", "a", "--special", "é", "--json", env=posix)
+    assert json.loads(ran.out)["vocabulary"] == {"é": 0, "a": 1}
+    for option in ("--special", "--unk"):
+        assert run("vocab", "a", option, b"\xff").code == 2

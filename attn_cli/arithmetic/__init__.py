@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from attn_cli.arithmetic.cell import Cell
 from attn_cli.arithmetic.equations import Step
 from attn_cli.arithmetic.steps import MAKERS
-from attn_cli.errors import DataError, UsageError
+from attn_cli.errors import DataError, UsageError, did_you_mean
 from attn_cli.inspection import Inspection, Layer, Token
 
 STEPS = tuple(MAKERS)
@@ -75,7 +75,8 @@ def explain(
     """
     for name in steps or ():
         if name not in STEPS:
-            raise UsageError(f"there is no step `{name}`", f"Use: {', '.join(STEPS)}.")
+            known = did_you_mean(name, STEPS, f"Use: {', '.join(STEPS)}.")
+            raise UsageError(f"there is no step `{name}`", known)
     chosen = _layer(inspection, layer)
     h = _place(head, chosen.weights.shape[0], f"layer {chosen.index}", "head")
     i = _place(query, len(inspection.query_tokens), "the text", "query token")

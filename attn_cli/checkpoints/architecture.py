@@ -19,13 +19,14 @@ from attn_cli.checkpoints.masks import MaskPlan, layer_masks
 from attn_cli.checkpoints.rotary import Rotary, rotary
 from attn_cli.checkpoints.settings import Settings
 from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 from attn_cli.operations import ACTIVATIONS
 
-_MOST_LAYERS = 10_000
+_MOST_LAYERS, _MOST_WORDS = 10_000, 1 << 24  # dozens of times what any model has
 
 
-@dataclass(frozen=True)
-class Positions:
+@dataclass(init=False, eq=False, repr=False)
+class Positions(Frozen):
     """A learned table of position embeddings."""
 
     n_rows: int
@@ -33,8 +34,8 @@ class Positions:
     padding: int | None = None  # the token that has no position: it and only it has this row
 
 
-@dataclass(frozen=True)
-class Relative:
+@dataclass(init=False, eq=False, repr=False)
+class Relative(Frozen):
     """A learned bias for each bucket of distances between query and key."""
 
     n_bucket: int
@@ -43,8 +44,8 @@ class Relative:
     n_row: int  # of the table, which may have more than there are buckets
 
 
-@dataclass(frozen=True)
-class LayerPlan:
+@dataclass(init=False, eq=False, repr=False)
+class LayerPlan(Frozen):
     """What sets one layer apart from the others."""
 
     prefix: str  # of its tensors' names
@@ -53,8 +54,8 @@ class LayerPlan:
     rotary: Rotary | None = None
 
 
-@dataclass(frozen=True)
-class Architecture:
+@dataclass(init=False, eq=False, repr=False)
+class Architecture(Frozen):
     """One stack of layers, as the forward pass reads it; a decoder may have an `encoder` beside it.
 
     A part that a family does not have has no name in `names`: the six places for a norm, the
@@ -75,6 +76,7 @@ class Architecture:
     norm_eps: float
     has_norm_weights: bool
     layers: tuple[LayerPlan, ...]
+    layers_key: str  # what config.json calls their number
     positions: Positions | None
     relative: Relative | None
     n_type: int
@@ -146,7 +148,7 @@ def _stack(family: Family, config: Mapping[str, Any], encoder: Architecture | No
     stack = Architecture(
         family=family,
         encoder=encoder,
-        n_vocab=settings.size("n_vocab"),
+        n_vocab=settings.size("n_vocab", _MOST_WORDS),
         d_embedding=d_embedding,
         projects_embedding=d_embedding != d_model or settings.flag("always_projects"),
         d_model=d_model,
@@ -158,6 +160,7 @@ def _stack(family: Family, config: Mapping[str, Any], encoder: Architecture | No
         norm_eps=settings.number("norm_eps"),
         has_norm_weights=settings.flag("has_norm_weights"),
         layers=_layers(settings, family, d_head),
+        layers_key=settings.key("n_layer"),
         positions=_positions(settings),
         relative=_relative(settings),
         n_type=settings.size("n_type") if "types" in family.names else 0,
@@ -171,8 +174,8 @@ def _stack(family: Family, config: Mapping[str, Any], encoder: Architecture | No
         has_output_bias=settings.flag("output_bias"),
         has_feed_forward_bias=settings.flag("feed_forward_bias"),
         is_tied=settings.flag("is_tied"),
-        start_token=settings.value("start_token"),
-        end_tokens=_end_tokens(settings),
+        start_token=next(iter(settings.token_ids("start_token", most=1)), None),
+        end_tokens=settings.token_ids("end_token"),
     )
     _require_memory(stack)
     return stack
@@ -192,6 +195,7 @@ def _layers(settings: Settings, family: Family, d_head: int) -> tuple[LayerPlan,
     masks = layer_masks(settings, family.mask, n_layer)
     turned: dict[bool, Rotary | None] = {False: None, True: None}
     if family.rotary:
+        settings.size("n_position")
         nested = settings.value("rope_local_theta") is not None
         turned[False] = rotary(settings, d_head)
         turned[True] = rotary(settings, d_head, local=True) if nested else turned[False]
@@ -212,11 +216,11 @@ def _positions(settings: Settings) -> Positions | None:
     if offset is None:
         return None
     if offset != "padding":
-        return Positions(settings.size("n_position") + offset, offset)
+        return Positions(n_rows=settings.size("n_position") + offset, offset=offset)
     padding = settings.value("padding")
     if type(padding) is not int or not 0 <= padding < settings.size("n_position"):
         raise settings.error("padding", f"must be a position, not: {padding}")
-    return Positions(settings.size("n_position"), padding + 1, padding)
+    return Positions(n_rows=settings.size("n_position"), offset=padding + 1, padding=padding)
 
 
 def _relative(settings: Settings) -> Relative | None:
@@ -230,7 +234,9 @@ def _relative(settings: Settings) -> Relative | None:
     n_row = settings.optional_size("n_bucket_row") or n_bucket
     if n_row < n_bucket:
         raise settings.error("n_bucket_row", f"must be at least {n_bucket}, not: {n_row}")
-    return Relative(n_bucket, max_distance, both_sides, n_row)
+    return Relative(
+        n_bucket=n_bucket, max_distance=max_distance, both_sides=both_sides, n_row=n_row
+    )
 
 
 def _activation(settings: Settings, family: Family) -> str:
@@ -243,13 +249,6 @@ def _activation(settings: Settings, family: Family) -> str:
             f"These are known: {', '.join(ACTIVATIONS)}.",
         )
     return name
-
-
-def _end_tokens(settings: Settings) -> tuple[int, ...]:
-    value = settings.value("end_token")
-    return tuple(
-        item for item in (value if isinstance(value, list) else [value]) if type(item) is int
-    )
 
 
 def _refuse_unsupported(settings: Settings) -> None:

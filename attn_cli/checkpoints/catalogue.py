@@ -50,6 +50,7 @@ def models(places: Iterable[str] = ()) -> Iterator[Listed]:
 def _listed(name: str, path: Path) -> Listed:
     try:
         checkpoint = locate.open_path(path, name)
+        n_bytes = checkpoint.n_bytes
     except AttnError as error:
         return Listed(name=name, path=str(path), trouble=error.message)
     config: Mapping[str, Any] = checkpoint.config
@@ -64,7 +65,7 @@ def _listed(name: str, path: Path) -> Listed:
         n_head=n_head,
         n_kv_head=_first(config, ("num_key_value_heads",)) or n_head,
         dtype=checkpoint.dtype,
-        n_bytes=checkpoint.n_bytes,
+        n_bytes=n_bytes,
     )
 
 

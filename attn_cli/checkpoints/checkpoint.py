@@ -6,23 +6,28 @@ How it was found and in which format it is stored is not known here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attn_cli.checkpoints.mapped import opened
 from attn_cli.checkpoints.tensors import Tensors
+from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.growth import Growth
     from attn_cli.checkpoints.tokenizer import Tokenizer
 
 _SAMPLES, _SAMPLE = 64, 4096  # of each file, for its hash
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Checkpoint:
+@dataclass(init=False, eq=False, repr=False)
+class Checkpoint(Frozen):
     """A model on disk: everything that a forward pass needs, read when it is asked for."""
 
     name: str  # as a person knows it: `org/name`, or the directory's or the file's name
@@ -31,7 +36,7 @@ class Checkpoint:
     tensors: Tensors
     dtype: str  # what most of the weights are stored as: float32, bfloat16, Q4_K ...
     files: tuple[Path, ...]  # of weights
-    _make_tokenizer: Callable[[], Tokenizer] = field(repr=False)
+    _tokenizer_json: Callable[[], tuple[bytes, str]]  # and its name
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -41,7 +46,37 @@ class Checkpoint:
             UsageError: the package `tokenizers` is not installed.
             DataError: there is none, or it cannot be used.
         """
-        return self._make_tokenizer()
+        from attn_cli.checkpoints.tokenizer import Tokenizer
+
+        return Tokenizer(*self._backend)
+
+    @cached_property
+    def _backend(self) -> tuple[Any, str, Growth]:
+        from attn_cli.checkpoints.backend import build
+
+        data, name = self._tokenizer_json()
+        backend, growth = build(data, name)
+        return backend, name, growth
+
+    @contextmanager
+    def tokenizer_ahead(self) -> Iterator[None]:
+        """Build the most of the tokenizer on another core while the block runs.
+
+        The package lets other threads run meanwhile. What cannot be built complains when it is
+        asked for, whatever the reason. Nothing should be written to standard error in the block:
+        see `backend`.
+        """
+
+        def ahead() -> None:
+            with suppress(Exception):
+                _ = self._backend
+
+        thread = threading.Thread(target=ahead, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
     @cached_property
     def file_hash(self) -> str:
@@ -62,5 +97,8 @@ class Checkpoint:
 
     @property
     def n_bytes(self) -> int:
-        """The size of the weights on disk."""
-        return sum(path.stat().st_size for path in self.files)
+        """The size of the weights on disk; DataError where a file is gone by now."""
+        try:
+            return sum(path.stat().st_size for path in self.files)
+        except OSError as error:
+            raise DataError(f"cannot read {error.filename}: it is gone") from None

@@ -46,7 +46,7 @@ def take_rows(
         DataError: the tensor has no rows, or not that many; the message names `what`.
     """
     n_rows = shape[0] if shape else 0
-    places = np.arange(n_rows)[index] if isinstance(index, slice) else np.asarray(index, np.int64)
+    places = np.arange(n_rows)[index] if isinstance(index, slice) else index
     wrong = places[(places < 0) | (places >= n_rows)]
     if len(wrong):
         raise DataError(f"{what} has {n_rows} rows: there is no row {wrong[0]}")
@@ -56,7 +56,7 @@ def take_rows(
     if isinstance(index, slice) and index.step in (None, 1):
         return data[places[0] * width : (places[-1] + 1) * width], (len(places), *shape[1:])
     taken = np.frombuffer(data, np.uint8).reshape(n_rows, -1)[places]
-    return taken.reshape(-1).data, (len(places), *shape[1:])
+    return taken.ravel().data, (len(places), *shape[1:])
 
 
 def to_float32(data: memoryview, dtype: str, what: str) -> Floats:

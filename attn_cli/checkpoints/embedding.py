@@ -39,7 +39,7 @@ def embed(
             a tensor is missing or has another shape.
     """
     parts = Parts(arch, weights)
-    _require_within(token_ids, arch.n_vocab, "token")
+    _require_within(token_ids, arch.n_vocab, "token", weights)
     words = [f"{name}.weight" for name in arch.names["words"].split()]
     x = weights.rows(*words, shape=(arch.n_vocab, arch.d_embedding), index=token_ids)
     x = x * np.float32(arch.embedding_scale)
@@ -48,7 +48,7 @@ def embed(
     width = x.shape[1]
     if "types" in arch.names:
         types = np.zeros_like(token_ids) if types is None else types
-        _require_within(types, arch.n_type, "token type")
+        _require_within(types, arch.n_type, "token type", weights)
         x += _rows(arch, weights, "types", (arch.n_type, width), types)
     if arch.positions is not None:
         places = _places(arch.positions, token_ids, n_before)
@@ -101,7 +101,10 @@ def _places(positions: Positions, token_ids: Integers, n_before: int) -> Integer
     return places
 
 
-def _require_within(ids: Integers, n: int, what: str) -> None:
+def _require_within(ids: Integers, n: int, what: str, weights: Weights) -> None:
     wrong = (ids < 0) | (ids >= n)
     if wrong.any():
-        raise DataError(f"{what} {ids[wrong][0]} is not in the model's table of {n}")
+        message = f"{what} {ids[wrong][0]} is not in the model's table of {n}"
+        raise DataError(
+            weights.origin.begin(message), "The tokenizer and the weights are not of one model."
+        )

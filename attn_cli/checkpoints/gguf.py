@@ -119,10 +119,10 @@ class GgufFile:
         from attn_cli.checkpoints.quantised import unpack
 
         data, what = self.bytes_of(name), f"{self.path}: tensor `{name}`"
-        kind, shape = self.entries[name].type, self.entries[name].shape
+        kind, shape, start, _ = self.entries[name]
         if index is not None:
             data, shape = take_rows(data, shape, index, what)
-        if kind.name != "F32":
+        if kind.name != "F32" or start % 4:  # else it is a view
             memory.require(4 * math.prod(shape), what, "Use a smaller model.")
         if is_convertible(kind.name):
             return to_float32(data, kind.name, what).reshape(shape)
@@ -155,11 +155,18 @@ class _Header:
 
     def begin(self) -> tuple[int, int]:
         """The counts of tensors and of metadata keys."""
-        if self._size < 24 or self._take(4, "its first four bytes") != _MAGIC:
+        beginning = self._take(min(4, self._size), "its first four bytes")
+        if not beginning or not _MAGIC.startswith(beginning):
             raise DataError(f"{self._path} is no GGUF file: it does not begin with `GGUF`")
+        if self._size < 24:
+            raise DataError(
+                f"{self._path} ends at byte {self._size}, within its first 24, which every GGUF "
+                "file has",
+                _DAMAGED,
+            )
         version = self._number(4, "the version")
         if version not in _VERSIONS:
-            big_endian = version & 0xFFFF == 0
+            big_endian = int.from_bytes(version.to_bytes(4, "big"), "little") in _VERSIONS
             raise DataError(
                 f"{self._path} is of GGUF version {version}, and 2 and 3 are read",
                 "It is big-endian: convert it with gguf-convert-endian."
@@ -179,7 +186,7 @@ class _Header:
             if key in found:
                 raise DataError(f"{self._path}: the metadata has `{key[:80]}` twice")
             what = f"metadata `{key[:80]}`"
-            found[key] = self._value(self._number(4, what), what, 0)
+            found[key] = self._value(self._number(4, what), what)
         return found
 
     def tensors(self, count: int, alignment: int) -> dict[str, Entry]:
@@ -226,11 +233,11 @@ class _Header:
                 raise DataError(f"{self._path}: tensor `{name[:80]}` is beyond all memory: {shape}")
         return n_numbers // kind.block * kind.n_bytes
 
-    def _value(self, number: int, what: str, depth: int) -> Any:
+    def _value(self, number: int, what: str) -> Any:
         if number == _STRING:
             return self._string(what, _MAX_HEADER)
         if number == _ARRAY:
-            return self._array(what, depth + 1)
+            return self._array(what, 1)
         code, size = self._scalar(number, what)
         (value,) = struct.unpack(f"<{code}", self._take(size, what))
         return value
@@ -243,7 +250,7 @@ class _Header:
             self._require_items(count, 8, f"strings in {what}")
             return self._strings(count, what)
         if number == _ARRAY:
-            self._require_items(count, 12, f"arrays in {what}")
+            self._require_items(count, 12, f"arrays in {what}", cost=32)
             return [self._array(what, depth + 1) for _ in range(count)]
         code, size = self._scalar(number, what)
         values = array("B" if code == "?" else code, self._take(size * count, what))
@@ -281,7 +288,7 @@ class _Header:
                 break
             found.append(read(length))
         reached = self._file.tell()
-        if len(found) < count or place != reached:
+        if place != reached:
             raise DataError(f"{self._path} ends within {what}: at string {len(found):,}", _DAMAGED)
         self._place = place
         try:
@@ -312,7 +319,7 @@ class _Header:
         self._place = end
         return data
 
-    def _require_items(self, count: int, size: int, what: str) -> None:
+    def _require_items(self, count: int, size: int, what: str, cost: int = 1) -> None:
         """Refuse a count of things of at least `size` bytes that the file cannot hold."""
         rest = self._size - self._place
         if count * size > rest:
@@ -320,15 +327,22 @@ class _Header:
                 f"{self._path} claims {count:,} {what}, and {rest:,} bytes are left for them",
                 _DAMAGED,
             )
-        self._items += count
+        self._items += count * cost
         if self._items > _MAX_ITEMS:
             raise DataError(f"{self._path} has too many {what}: {count:,}")
+
+
+def told(value: Any) -> str:
+    """A value of the metadata as a message has it; a list may be longer than a message can be."""
+    if isinstance(value, (list, array)):
+        return f"a list of {len(value):,}"
+    return repr(value[:80] if isinstance(value, str) else value)
 
 
 def _alignment(metadata: dict[str, Any], path: Path) -> int:
     value = metadata.get("general.alignment", 32)
     if type(value) is not int or not 1 <= value <= 1 << 20 or value & (value - 1):
-        raise DataError(f"{path}: `general.alignment` is {str(value)[:80]}, no power of two")
+        raise DataError(f"{path}: `general.alignment` is {told(value)}, no power of two")
     return value
 
 

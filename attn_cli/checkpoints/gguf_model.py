@@ -20,33 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_cli.checkpoints import gguf_tokenizer
 from attn_cli.checkpoints.checkpoint import Checkpoint
-from attn_cli.checkpoints.gguf import GgufFile
+from attn_cli.checkpoints.gguf import GgufFile, told
+from attn_cli.checkpoints.gguf_names import original_name, own_key, own_name
+from attn_cli.checkpoints.tensors import Origin
 from attn_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from attn_cli.checkpoints.tokenizer import Tokenizer
     from attn_cli.types import Floats, Integers
 
-_TOP = {
-    "token_embd": "model.embed_tokens",
-    "output_norm": "model.norm",
-    "output": "lm_head",
-}
 _TABLES = ("model.embed_tokens.weight", "lm_head.weight")
-_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_qkv": "self_attn.qkv_proj",
-    "attn_output": "self_attn.o_proj",
-    "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
 # Norms after attention and feed-forward, with `ffn_norm`, if there is one, before the latter.
 _AFTER = {
     "post_attention_norm": "post_attention_layernorm",
@@ -60,7 +42,7 @@ class Family(NamedTuple):
     """How one of llama.cpp's architectures differs from the checkpoint that it came from."""
 
     model_type: str
-    names: Mapping[str, str] = {}  # of a layer's tensors, where they differ from `_LAYER`
+    names: Mapping[str, str] = {}  # of a layer's tensors, where they differ from `gguf_names.LAYER`
     settings: Mapping[str, Any] = {}  # of its `config.json`, which GGUF does not hold
     interleaved: bool = False  # rows of q and k
     norm_shift: float = 0.0  # added to every norm's weight
@@ -89,6 +71,7 @@ FAMILIES = {
 _WIDE_SCALE = {"gemma2": 46, "gemma3": 62}
 _DEFAULT_WINDOW = {"gemma2": 4096}
 _MAX_LAYERS = 10_000  # ten times the most that any model has
+_MOST_FLOATS = 1 << 16  # of a list that is kept as a tensor: one for every second number of a head
 
 
 class GgufTensors:
@@ -99,13 +82,24 @@ class GgufTensors:
         self._heads = {"self_attn.q_proj": n_head, "self_attn.k_proj": n_kv_head}
         self._own: dict[str, str] = {}
         for name in file.entries:
-            original = original_name(name, family)
+            original = original_name(name, family.names)
             if original in self._own:
                 raise DataError(f"{file.path}: two tensors stand for `{original[:80]}`")
             self._own[original] = name
 
     def names(self) -> Collection[str]:
         return self._own.keys()
+
+    @property
+    def origin(self) -> Origin:
+        """For complaints: the file, and its names."""
+        return Origin(str(self._file.path), "metadata", self._own_name, self._own_key)
+
+    def _own_name(self, name: str) -> str:
+        return self._own.get(name) or own_name(name, self._family.names)
+
+    def _own_key(self, key: str) -> str:
+        return own_key(key, str(self._file.metadata["general.architecture"]))
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._file.entries[self._place(name)].shape
@@ -142,8 +136,8 @@ class GgufTensors:
         n_rows = interleaved.shape[0] if interleaved.ndim else 0
         if n_head < 1 or n_rows % (2 * n_head):
             raise DataError(
-                f"{self._file.path}: tensor `{name}` has {n_rows} rows, which cannot be shared "
-                f"evenly by {n_head} heads"
+                f"{self._file.path}: tensor `{self._own_name(name)}` has {n_rows} rows, which "
+                f"cannot be shared evenly by {n_head} heads"
             )
         n_pairs = n_rows // n_head // 2
         pairs = interleaved.reshape(n_head, n_pairs, 2, *interleaved.shape[1:])
@@ -152,7 +146,7 @@ class GgufTensors:
 
     def _place(self, name: str) -> str:
         if name not in self._own:
-            raise DataError(f"{self._file.path} has no tensor `{name}`")
+            raise DataError(f"{self._file.path} has no tensor `{self._own_name(name)}`")
         return self._own[name]
 
 
@@ -171,13 +165,13 @@ class _Metadata:
         full = f"{self._architecture}.{key}"
         value = self._file.metadata.get(full, default)
         if isinstance(value, array):
-            if len(set(value)) != 1:
+            if len(value) > _MAX_LAYERS or len(set(value)) != 1:
                 raise DataError(f"{self._file.path}: `{full}` differs between layers")
             value = value[0]
         if value is None:
             raise DataError(f"{self._file.path} lacks the metadata `{full}`")
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise DataError(f"{self._file.path}: `{full}` is no number: {str(value)[:80]}")
+            raise DataError(f"{self._file.path}: `{full}` is no number: {told(value)}")
         return value
 
     def count(self, key: str, default: int | None = None) -> int:
@@ -192,7 +186,16 @@ class _Metadata:
         return self.number(key) if f"{self._architecture}.{key}" in self._file.metadata else None
 
     def text(self, key: str, default: str) -> str:
-        return str(self._file.metadata.get(f"{self._architecture}.{key}", default))
+        """Words.
+
+        Raises:
+            DataError: it is something else.
+        """
+        full = f"{self._architecture}.{key}"
+        value = self._file.metadata.get(full, default)
+        if not isinstance(value, str):
+            raise DataError(f"{self._file.path}: `{full}` is no text: {told(value)}")
+        return value
 
 
 def open_gguf(path: Path, name: str) -> Checkpoint:
@@ -205,41 +208,28 @@ def open_gguf(path: Path, name: str) -> Checkpoint:
     architecture = file.metadata.get("general.architecture")
     if not isinstance(architecture, str) or architecture not in FAMILIES:
         raise DataError(
-            f"{path} is of the architecture {str(architecture)[:80]!r}, which is not known",
+            f"{path} is of the architecture {told(architecture)}, which is not known",
             f"From GGUF, these are: {', '.join(FAMILIES)}. Others are read from safetensors.",
         )
     if file.metadata.get("split.count", 1) not in (0, 1):
         raise DataError(
-            f"{path} is one of {file.metadata['split.count']} parts",
+            f"{path} is one of {told(file.metadata['split.count'])} parts",
             "Put them together with: llama-gguf-split --merge",
         )
     metadata, family = _Metadata(file, architecture), FAMILIES[architecture]
     config = _config(file, metadata, architecture)
+    tensors = GgufTensors(
+        file, family, config["num_attention_heads"], config["num_key_value_heads"]
+    )
     return Checkpoint(
         name=name,
         path=path,
         config=config,
-        tensors=GgufTensors(
-            file, family, config["num_attention_heads"], config["num_key_value_heads"]
-        ),
+        tensors=tensors,
         dtype={"F32": "float32", "F16": "float16", "BF16": "bfloat16"}.get(file.dtype, file.dtype),
         files=(path,),
-        _make_tokenizer=lambda: _tokenizer(file),
+        _tokenizer_json=lambda: _tokenizer(file),
     )
-
-
-def original_name(name: str, family: Family) -> str:
-    """A tensor's name in the checkpoint; one that has none there keeps its own.
-
-    >>> original_name("blk.3.attn_q.weight", FAMILIES["llama"])
-    'model.layers.3.self_attn.q_proj.weight'
-    """
-    module, _, part = name.rpartition(".")
-    layer = re.fullmatch(r"blk\.(\d+)\.(\w+)", module)
-    if layer is None:
-        return f"{_TOP[module]}.{part}" if module in _TOP else name
-    known = family.names.get(layer[2]) or _LAYER.get(layer[2])
-    return f"model.layers.{int(layer[1])}.{known}.{part}" if known else name
 
 
 def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str, Any]:
@@ -290,6 +280,11 @@ def _peculiar(
             found[key] = file.metadata[f"tokenizer.ggml.{key}"]
     n_layer, every = config["num_hidden_layers"], FAMILIES[architecture].full_every
     width = config["hidden_size"] / config["num_attention_heads"]
+    if width < 1:
+        raise DataError(
+            f"{file.path}: `{architecture}.embedding_length` is {config['hidden_size']:,}, less "
+            f"than one number for each of its {config['num_attention_heads']:,} heads"
+        )
     if n_layer > _MAX_LAYERS:
         raise DataError(f"{file.path}: {n_layer:,} layers are too many")
     if every:
@@ -347,7 +342,7 @@ def _llama3(file: GgufFile, d_head: int, base: float) -> dict[str, Any]:
     """
     factors = _floats(file, "rope_freqs.weight")
     factor, low, high, context = max(factors, default=0.0), 1.0, 4.0, 8192
-    matches = len(factors) == d_head // 2 and factor >= 1 and base >= 1
+    matches = len(factors) == d_head // 2 and 1 <= factor < math.inf and base >= 1
     for pair, given in enumerate(factors if matches else ()):
         wavelength = 2 * math.pi * base ** (2 * pair / d_head)
         smooth = min(max((context / wavelength - low) / (high - low), 0.0), 1.0)
@@ -371,12 +366,15 @@ def _floats(file: GgufFile, name: str) -> tuple[float, ...]:
     entry = file.entries.get(name)
     if entry is None or entry.type.name != "F32":
         raise DataError(f"{file.path} has no tensor `{name}` of float32")
+    if math.prod(entry.shape) > _MOST_FLOATS:
+        raise DataError(
+            f"{file.path}: tensor `{name}` has {math.prod(entry.shape):,} numbers, "
+            f"{_MOST_FLOATS:,} at most"
+        )
     data = file.bytes_of(name)
     return struct.unpack(f"<{len(data) // 4}f", data)
 
 
-def _tokenizer(file: GgufFile) -> Tokenizer:
-    from attn_cli.checkpoints.tokenizer import Tokenizer
-
+def _tokenizer(file: GgufFile) -> tuple[bytes, str]:
     document = gguf_tokenizer.document(file.metadata, str(file.path))
-    return Tokenizer(json.dumps(document).encode(), f"{file.path}, its tokenizer")
+    return json.dumps(document).encode(), f"{file.path}, its tokenizer"

@@ -6,13 +6,20 @@ document; `tokenizer` makes it work.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from attn_cli.checkpoints.gguf import told
 from attn_cli.errors import DataError
 
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # of `tokenizer.ggml.token_type`
 
+# What llama.cpp takes where a file does not say (`llama_vocab::impl::load`).
+_USUAL = {"llama": {"bos": 1, "eos": 2}, "gpt2": {"bos": 11, "eos": 11}}
+_VERBS = {"bos": "begins", "eos": "ends"}
+
+_MOST_WORK = 1 << 28  # characters that are copied where tokens are cut at every place
 _CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
@@ -72,7 +79,7 @@ def document(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
     model = metadata.get("tokenizer.ggml.model")
     if model not in ("gpt2", "llama"):
         raise DataError(
-            f"{name} has a tokenizer of the kind {str(model)[:80]!r}, which is not known",
+            f"{name} has a tokenizer of the kind {told(model)}, which is not known",
             "Known are `gpt2` (byte pairs) and `llama` (SentencePiece). Use the safetensors model.",
         )
     tokens = metadata.get("tokenizer.ggml.tokens")
@@ -82,28 +89,40 @@ def document(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
     if len(vocabulary) < len(tokens):
         twice = next(token for index, token in enumerate(tokens) if vocabulary[token] != index)
         raise DataError(f"{name}: the token `{twice[:80]}` is twice in the vocabulary")
-    kinds = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
-    if len(kinds) != len(tokens):
-        raise DataError(f"{name} has {len(tokens)} tokens, and types for {len(kinds)}")
+    kinds = _numbers(metadata, "token_type", len(tokens), name) or [1] * len(tokens)
     build = _byte_level if model == "gpt2" else _sentence_piece
     parts, begins = build(metadata, name, vocabulary, kinds)
     return {
         "version": "1.0",
         "added_tokens": _added(tokens, kinds),
-        "post_processor": _around(metadata, tokens, begins),
+        "post_processor": _around(metadata, name, tokens, begins),
         **parts,
     }
+
+
+def _numbers(metadata: Mapping[str, Any], key: str, n: int, name: str) -> Sequence[Any] | None:
+    """The numbers of a key, one for each of n tokens; None if there is no such key."""
+    found = metadata.get(f"tokenizer.ggml.{key}")
+    if found is None:
+        return None
+    is_list = isinstance(found, array) or (
+        isinstance(found, list) and all(isinstance(item, (int, float)) for item in found)
+    )
+    if not is_list or len(found) != n:
+        raise DataError(f"{name}: `tokenizer.ggml.{key}` is no list of {n} numbers, one a token")
+    numbers: Sequence[Any] = found
+    return numbers
 
 
 def _byte_level(
     metadata: Mapping[str, Any], name: str, vocabulary: dict[str, int], kinds: Sequence[int]
 ) -> tuple[dict[str, Any], bool]:
     """GPT-2's kind: a text is cut by a pattern, and pairs of bytes are merged in each piece."""
-    split = _SPLIT_OF.get(metadata.get("tokenizer.ggml.pre", "gpt-2"))
+    cut = metadata.get("tokenizer.ggml.pre", "gpt-2")
+    split = _SPLIT_OF.get(cut) if isinstance(cut, str) else None
     if split is None:
         raise DataError(
-            f"{name}: texts are cut as `{str(metadata['tokenizer.ggml.pre'])[:80]}`, which is not "
-            "known",
+            f"{name}: texts are cut as {told(cut)}, which is not known",
             "Use the safetensors model, whose tokenizer.json says how.",
         )
     merges = metadata.get("tokenizer.ggml.merges")
@@ -141,9 +160,14 @@ def _sentence_piece(
     metadata: Mapping[str, Any], name: str, vocabulary: dict[str, int], kinds: Sequence[int]
 ) -> tuple[dict[str, Any], bool]:
     """SentencePiece's byte-pair kind: the neighbours whose union scores best are merged first."""
-    scores = metadata.get("tokenizer.ggml.scores")
-    if scores is None or len(scores) != len(vocabulary):
+    scores = _numbers(metadata, "scores", len(vocabulary), name)
+    if scores is None:
         raise DataError(f"{name} has no score for each of its {len(vocabulary)} tokens")
+    if sum(len(token) ** 2 for token in vocabulary) > _MOST_WORK:
+        longest = max(vocabulary, key=len)
+        raise DataError(
+            f"{name}: its tokens are too long: `{longest[:20]}…` has {len(longest):,} characters"
+        )
     unknown = [token for token, index in vocabulary.items() if kinds[index] == _UNKNOWN]
     prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
     replaced = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
@@ -200,11 +224,11 @@ def _added(tokens: Sequence[str], kinds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _around(
-    metadata: Mapping[str, Any], tokens: Sequence[str], begins: bool
+    metadata: Mapping[str, Any], name: str, tokens: Sequence[str], begins: bool
 ) -> dict[str, Any] | None:
     """The special tokens that a text gets: the one that begins it, the one that ends it."""
-    first = _special(metadata, tokens, "bos", begins)
-    last = _special(metadata, tokens, "eos", False)
+    first = _special(metadata, name, tokens, "bos", begins)
+    last = _special(metadata, name, tokens, "eos", False)
     used = {token["id"]: token for token in (*first, *last)}
     if not used:
         return None
@@ -225,10 +249,25 @@ def _around(
 
 
 def _special(
-    metadata: Mapping[str, Any], tokens: Sequence[str], which: str, default: bool
+    metadata: Mapping[str, Any], name: str, tokens: Sequence[str], which: str, default: bool
 ) -> list[dict[str, Any]]:
-    index = metadata.get(f"tokenizer.ggml.{which}_token_id")
-    wanted = metadata.get(f"tokenizer.ggml.add_{which}_token", default)
-    if not wanted or type(index) is not int or not 0 <= index < len(tokens):
+    """The token that begins or ends a text, if one does.
+
+    To leave it out where it cannot be had would be another attention without a word.
+    """
+    switch, key = f"tokenizer.ggml.add_{which}_token", f"tokenizer.ggml.{which}_token_id"
+    wanted = metadata.get(switch, default)
+    if type(wanted) is not bool:
+        raise DataError(f"{name}: `{switch}` is neither true nor false: {told(wanted)}")
+    if not wanted:
         return []
+    usual = _USUAL[str(metadata["tokenizer.ggml.model"])][which]
+    index = metadata.get(key, usual)
+    if type(index) is not int or not 0 <= index < len(tokens):
+        says = f"is {told(index)}" if key in metadata else f"is missing, which means {usual}"
+        raise DataError(
+            f"{name}: `{key}` {says}, and must be the id of one of {len(tokens)} tokens",
+            f"The file says that each text {_VERBS[which]} with that token: make it anew, or use "
+            "the safetensors model.",
+        )
     return [{"id": tokens[index], "ids": [index], "tokens": [tokens[index]]}]

@@ -15,14 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attn_cli.checkpoints.mapped import read_bounded
-from attn_cli.errors import DataError, UsageError
+from attn_cli.checkpoints.mapped import is_directory, read_bounded
+from attn_cli.errors import DataError, UsageError, did_you_mean_file
 
 _NAME = re.compile(
     r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?", re.ASCII
 )
 _FALSE = ("", "0", "false", "no", "off")
 
+_PATIENCE = 10  # seconds that the hub may take to say which files a model has
 _INDEX = "model.safetensors.index.json"
 _BESIDE = ("config.json", "tokenizer.json")
 
@@ -44,11 +45,18 @@ def cache_directory() -> Path:
     environment = os.environ
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if environment.get(variable):
-            return Path(environment[variable]).expanduser()
+            return _at_home(environment[variable])
     if environment.get("HF_HOME"):
-        return Path(environment["HF_HOME"]).expanduser() / "hub"
-    caches = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(caches).expanduser() / "huggingface" / "hub"
+        return _at_home(environment["HF_HOME"]) / "hub"
+    return _at_home(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+
+
+def _at_home(place: str) -> Path:
+    """A path whose `~` is a home, if there is such a home."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:
+        return Path(place)
 
 
 def is_offline() -> bool:
@@ -62,7 +70,7 @@ def find(name: str) -> Path | None:
     home = cache_directory() / f"models--{repository.replace('/', '--')}"
     snapshots = home / "snapshots"
     for commit in (_commit(home, revision or "main"), revision):
-        if commit and (snapshots / commit).is_dir():
+        if commit and is_directory(snapshots / commit):
             return snapshots / commit
     if revision:
         return None
@@ -104,10 +112,14 @@ def fetch(name: str, *, progress: bool = True) -> Path:
         ) from None
     if not progress:
         utils.disable_progress_bars()
+    utils.logging.set_verbosity_error()  # what goes wrong is said here, in plain words
     repository, _, revision = name.partition("@")
     try:
-        listed = huggingface_hub.HfApi().list_repo_files(repository, revision=revision or None)
-        wanted = choose(listed, name)
+        # Asked once: `list_repo_files` tries again for half a minute where there is no network.
+        info = huggingface_hub.HfApi().model_info(
+            repository, revision=revision or None, timeout=_PATIENCE
+        )
+        wanted = choose([file.rfilename for file in info.siblings or ()], name)
         path = huggingface_hub.snapshot_download(
             repository, revision=revision or None, allow_patterns=wanted
         )
@@ -168,8 +180,12 @@ def _not_fetched(name: str, error: Any) -> DataError:
             f"there is no model `{name}` on the hub, nor on this machine",
             "Check the name; what is here is listed by `attn models`.",
         )
-    reason = str(error).partition("\n")[0][:200] or kind
+    said = str(error).partition("\n")[0][:200]
+    reason = re.sub(r"^\[Errno -?\d+\] ", "", said) or "no reason is given"
     return DataError(
-        f"cannot fetch `{name}`: {reason}",
-        "What is on this machine is listed by `attn models`; `--offline` uses nothing else.",
+        f"cannot fetch `{name}`: {reason[:1].lower()}{reason[1:]}",
+        did_you_mean_file(
+            name,
+            "What is on this machine is listed by `attn models`; `--offline` uses nothing else.",
+        ),
     )

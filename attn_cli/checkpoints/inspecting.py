@@ -5,6 +5,7 @@ It joins the reader, the tokenizer and the forward pass; each of them does its o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,25 +14,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn_cli import __version__
-from attn_cli.checkpoints.ablation import Ablation, Replacement, ablate, parse
 from attn_cli.checkpoints.architecture import Architecture, architecture
 from attn_cli.checkpoints.checkpoint import Checkpoint
-from attn_cli.checkpoints.generation import generate
 from attn_cli.checkpoints.kept import Kept
 from attn_cli.checkpoints.masks import MaskPlan, widest
+from attn_cli.checkpoints.tensors import Origin
 from attn_cli.checkpoints.tokenizer import numbered
 from attn_cli.checkpoints.transformer import Edit, Run, Transformer
-from attn_cli.errors import DataError, UsageError
+from attn_cli.errors import AttnError, DataError, UsageError
+from attn_cli.frozen import Frozen
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, arrays
 from attn_cli.selection import numbers, with_heads
 from attn_cli.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from attn_cli.checkpoints.ablation import Ablation, Replacement
     from attn_cli.checkpoints.rotary import Rotary
     from attn_cli.checkpoints.tokenizer import Encoded, Tokenizer
 
 
 _PART = "\ufffd"  # what stands for a character of which some bytes are still to come
+_SHORTER = "Use a shorter text, or `--truncate` to cut it."
+_FAR_BEYOND = (
+    1000  # characters for each position: to see that more are too many takes up to a minute
+)
 
 
 class Text(NamedTuple):
@@ -43,8 +49,8 @@ class Text(NamedTuple):
     truncate: bool = False  # cut what is longer than the model's positions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+@dataclass(init=False, eq=False, repr=False)
+class Asked(Frozen):
     """Which layers, heads and arrays are wanted; `attn_cli.selection` says how to name numbers."""
 
     layers: str | None = None  # None: all
@@ -62,7 +68,10 @@ class Model:
             DataError: it is of a family that is not known, or contradicts itself.
         """
         self.checkpoint = checkpoint
-        self.architecture = architecture(checkpoint.config)
+        try:
+            self.architecture = architecture(checkpoint.config)
+        except AttnError as error:
+            raise type(error)(_reworded(error.message, checkpoint), error.hint) from None
 
     @cached_property
     def stack(self) -> Transformer:
@@ -126,6 +135,8 @@ class Model:
         """
         if self.encoder is not None:
             raise UsageError("a model of two stacks is not ablated here, only one with one")
+        from attn_cli.checkpoints.ablation import ablate, parse
+
         chosen = parse(heads, self.architecture)
         layers = ",".join(str(layer) for layer in sorted({head.layer for head in chosen}))
         found = self.inspect(given, Asked(layers=layers))[0]
@@ -153,6 +164,8 @@ class Model:
         Raises:
             DataError, UsageError: as `inspect`, or the model predicts no next token.
         """
+        from attn_cli.checkpoints.generation import generate
+
         asked = asked or Asked()
         arch, tokenizer = self.architecture, self.checkpoint.tokenizer
         if self.encoder is not None or arch.kind != "causal":
@@ -193,6 +206,12 @@ class Model:
     def _encode(self, text: str, pair: str | None, truncate: bool, arch: Architecture) -> Encoded:
         limit = n_context(arch, self.checkpoint.config)
         tokenizer = self.checkpoint.tokenizer
+        n_characters = len(text) + len(pair or "")
+        if limit is not None and n_characters > _FAR_BEYOND * limit and not truncate:
+            raise DataError(
+                f"the text has {n_characters:,} characters, the model {limit:,} positions",
+                _SHORTER,
+            )
         encoded = tokenizer.encode(text, pair, n_rows=arch.n_vocab)
         n = len(encoded.ids)
         if limit is None or n <= limit:
@@ -200,7 +219,7 @@ class Model:
         if not truncate:
             raise DataError(
                 f"the text has {n} tokens, the model {limit} positions",
-                "Use a shorter text, or `--truncate` to cut it.",
+                _SHORTER,
             )
         return tokenizer.encode(text, pair, most=limit)._replace(n_uncut=n)
 
@@ -270,6 +289,15 @@ class Model:
             file_hash=checkpoint.file_hash,
             version=__version__,
         )
+
+
+def _reworded(message: str, checkpoint: Checkpoint) -> str:
+    """What is wrong with a config.json, in the words of the file that it came from."""
+    origin = getattr(checkpoint.tensors, "origin", Origin())
+    if origin.config == "config.json":
+        return message.replace("config.json", str(checkpoint.path / "config.json"), 1)
+    named = re.sub("`([^`]*)`", lambda match: f"`{origin.key(match[1])}`", message)
+    return named.replace("config.json", origin.place, 1)
 
 
 def n_context(arch: Architecture, config: Mapping[str, Any]) -> int | None:

@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from attn_cli import memory
-from attn_cli.checkpoints.tensors import Tensors
+from attn_cli.checkpoints.tensors import Origin, Tensors
 
 if TYPE_CHECKING:
     from attn_cli.types import Floats, Integers
@@ -32,6 +32,14 @@ class Kept:
 
     def names(self) -> Collection[str]:
         return self._tensors.names()
+
+    def type_of(self, name: str) -> str:
+        inner = getattr(self._tensors, "type_of", None)
+        return "F32" if inner is None else str(inner(name))
+
+    @property
+    def origin(self) -> Origin:
+        return getattr(self._tensors, "origin", Origin())
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._tensors.shape(name)

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attn_cli.checkpoints import hub, safetensors
 from attn_cli.checkpoints.checkpoint import Checkpoint
-from attn_cli.checkpoints.mapped import read_bounded
-from attn_cli.errors import DataError, UsageError
+from attn_cli.checkpoints.mapped import is_directory, read_bounded
+from attn_cli.errors import DataError, UsageError, did_you_mean_file
 from attn_cli.strict_json import parse
-
-if TYPE_CHECKING:
-    from attn_cli.checkpoints.tokenizer import Tokenizer
 
 _CONFIG, _TOKENIZER, _INDEX = "config.json", "tokenizer.json", "model.safetensors.index.json"
 _MAX_CONFIG = 4_000_000  # bytes
@@ -45,7 +41,10 @@ def open_checkpoint(name: str, *, offline: bool = False, progress: bool = False)
     if _looks_like_path(name) or not hub.is_name(name):
         raise UsageError(
             f"there is no model `{name[:200]}`",
-            "Give a directory with config.json and safetensors, a .gguf file, or `org/name`.",
+            did_you_mean_file(
+                name.rstrip("/"),
+                "Give a directory with config.json and safetensors, a .gguf file, or `org/name`.",
+            ),
         )
     snapshot = hub.find(name)
     if snapshot is None or not _has_weights(snapshot):
@@ -59,7 +58,7 @@ def open_path(path: Path, name: str | None = None) -> Checkpoint:
     Raises:
         DataError: as `open_checkpoint`.
     """
-    if path.is_dir():
+    if is_directory(path):
         packed = sorted(path.glob("*.gguf"))
         if len(packed) == 1 and not any(path.glob("*.safetensors")):
             return open_path(_inside(path, packed[0].name), name)
@@ -82,12 +81,19 @@ def open_path(path: Path, name: str | None = None) -> Checkpoint:
 
 def _name_of(directory: Path) -> str:
     """What a person calls a directory: a name that says nothing takes the one above it along."""
-    place = directory.resolve()
+    place = _resolved(directory)
     if place.parent.name == "snapshots" and place.parent.parent.name.startswith("models--"):
         return place.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
     if place.name.lower() in ("model", "models", "checkpoint", "weights"):
         return f"{place.parent.name}/{place.name}"
     return place.name
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # in a directory that is gone, or a circle of links
+        return path
 
 
 def in_place(place: Path) -> Iterator[tuple[str, Path]]:
@@ -96,21 +102,25 @@ def in_place(place: Path) -> Iterator[tuple[str, Path]]:
     Raises:
         DataError: there is no such place, or it cannot be read.
     """
-    if place.is_dir() and not _looks_like_model(place):
-        try:
-            inside = sorted(place.iterdir())
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise DataError(f"cannot read {place}: {reason}") from None
-        for path in inside:
-            if path.suffix.lower() == ".gguf" and path.is_file():
+    if is_directory(place) and not _looks_like_model(place):
+        for path in _inside_of(place):
+            if is_directory(path):
+                if _looks_like_model(path):
+                    yield path.name, path
+            elif path.suffix.lower() == ".gguf":
                 yield path.stem, path
-            elif path.is_dir() and _looks_like_model(path):
-                yield path.name, path
     elif _exists(place):
-        yield (place.resolve().name if place.is_dir() else place.stem), place
+        yield (_resolved(place).name if is_directory(place) else place.stem), place
     else:
         raise DataError(f"there is no directory `{place}`")
+
+
+def _inside_of(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot read {directory}: {reason}") from None
 
 
 def _open_directory(directory: Path, name: str) -> Checkpoint:
@@ -135,7 +145,7 @@ def _open_directory(directory: Path, name: str) -> Checkpoint:
         tensors=tensors,
         dtype=_DTYPES.get(tensors.dtype, tensors.dtype),
         files=tuple(file.path for file in tensors.files),
-        _make_tokenizer=lambda: _tokenizer(directory),
+        _tokenizer_json=lambda: _tokenizer(directory),
     )
 
 
@@ -151,7 +161,8 @@ def _weights(directory: Path) -> list[str]:
         missing = [file for file in files if not _exists(directory / file)]
         if missing:
             raise DataError(
-                f"{directory} lacks {len(missing)} of {len(files)} shards, the first: {missing[0]}",
+                f"{directory} lacks {len(missing)} of {len(files)} shards, the first: "
+                f"{missing[0][:200]}",
                 "Fetch the missing files into it.",
             )
         return files
@@ -163,7 +174,7 @@ def _weights(directory: Path) -> list[str]:
             f"{directory} has {len(found)} safetensors files and no {_INDEX}",
             "The index says which of them belong together: fetch it too.",
         )
-    pickles = sorted(path for path in directory.iterdir() if path.suffix.lower() in _PICKLES)
+    pickles = [path for path in _inside_of(directory) if path.suffix.lower() in _PICKLES]
     if pickles:
         raise _pickle_error(pickles[0])
     raise DataError(
@@ -172,15 +183,16 @@ def _weights(directory: Path) -> list[str]:
     )
 
 
-def _tokenizer(directory: Path) -> Tokenizer:
-    from attn_cli.checkpoints.tokenizer import load
+def _tokenizer(directory: Path) -> tuple[bytes, str]:
+    from attn_cli.checkpoints.backend import read
 
     if not _exists(directory / _TOKENIZER):
         raise DataError(
             f"{directory} has no {_TOKENIZER}",
             "transformers writes it: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
         )
-    return load(_inside(directory, _TOKENIZER))
+    path = _inside(directory, _TOKENIZER)
+    return read(path), str(path)
 
 
 def _fetched(name: str, offline: bool, progress: bool) -> Path:
@@ -188,7 +200,10 @@ def _fetched(name: str, offline: bool, progress: bool) -> Path:
         why = "--offline" if offline else "HF_HUB_OFFLINE"
         raise UsageError(
             f"`{name}` is not on this machine, and {why} forbids to fetch it",
-            f"Looked in {hub.cache_directory()}; what is there is listed by `attn models`.",
+            did_you_mean_file(
+                name,
+                f"Looked in {hub.cache_directory()}; what is there is listed by `attn models`.",
+            ),
         )
     return hub.fetch(name, progress=progress)
 
@@ -204,7 +219,8 @@ def _inside(directory: Path, name: str) -> Path:
     try:
         home, target = directory.resolve(), path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before 3.13
-        raise DataError(f"cannot read {path}: {str(error).lower()}") from None
+        reason = getattr(error, "strerror", None) or "its links go in a circle"
+        raise DataError(f"cannot read {path}: {reason.lower()}") from None
     if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
         home = home.parent.parent
     if not target.is_relative_to(home):

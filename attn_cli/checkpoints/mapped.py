@@ -1,8 +1,8 @@
 """Mapped: a file on disk as bytes by place, mapped into memory when they are first asked for.
 
-It knows no format. A file that shrinks while it is in use is noticed before each view is made; one
-that shrinks under a view already handed out still ends the process (SIGBUS): no reader of maps can
-prevent that. Replacing a file by renaming another over it is safe: the map keeps the old one.
+It knows no format. A file that shrinks while it is in use is noticed before each view is made; of
+one that shrinks under a view already handed out, the view has zeros, and `shrinking` remembers it.
+Replacing a file by renaming another over it is safe: the map keeps the old one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ class MappedFile:
                     f"{self.path} has shrunk from {self.size:,} to {size:,} bytes",
                     "Fetch the file again; something wrote over it while it was read.",
                 )
-            return mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
+            found = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
+        from attn_cli.checkpoints.shrinking import watch  # it needs ctypes, which numpy has loaded
+
+        watch(self.path, found)
+        return found
 
 
 @contextmanager
@@ -89,6 +93,14 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             raise _unreadable(path, error) from None
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is a directory of this name that can be looked at."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long for a name, or in a directory that cannot be read
+        return False
+
+
 def _unreadable(path: Path, error: Exception) -> DataError:
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return DataError(f"cannot read {path}: {reason}")
@@ -104,4 +116,4 @@ def read_bounded(path: Path, limit: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise DataError(f"{path} is too large: {size:,} bytes, where {limit:,} are the most")
-        return file.read(min(size, limit))  # a larger number would be allocated first
+        return file.read(size)  # a larger number would be allocated first

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from attn_cli.checkpoints.settings import Settings, shown
+from attn_cli.checkpoints.settings import Setting, Settings, shown
+from attn_cli.frozen import Frozen
 from attn_cli.positions import (
     key_distances,
     spread_by_distance,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 MaskKind = Literal["none", "causal", "is_decoder", "window", "layer_types"]
 
 
-@dataclass(frozen=True)
-class MaskPlan:
+@dataclass(init=False, eq=False, repr=False)
+class MaskPlan(Frozen):
     """Which keys a query may look at, whatever the length of the text."""
 
     causal: bool = False  # none that come later
@@ -75,7 +76,7 @@ def layer_masks(settings: Settings, kind: MaskKind, n_layer: int) -> list[MaskPl
     if kind == "is_decoder":
         kind = "causal" if settings.flag("is_decoder") else "none"
     # A decoder's checkpoint that was trained further to look both ways says so.
-    causal = kind != "none" and settings.config.get("is_causal", True) is not False
+    causal = kind != "none" and _says_causal(settings)
     if settings.flag("looks_both_ways"):
         causal = False
     full = MaskPlan(causal=causal)
@@ -86,6 +87,12 @@ def layer_masks(settings: Settings, kind: MaskKind, n_layer: int) -> list[MaskPl
     types = _layer_types(settings, n_layer)
     sliding = _sliding(settings, causal) if "sliding_attention" in types else full
     return [sliding if name == "sliding_attention" else full for name in types]
+
+
+def _says_causal(settings: Settings) -> bool:
+    """What a configuration of any family may say, and most do not."""
+    own = Settings(settings.config, {"causal": Setting("is_causal", True, nullable=True)})
+    return own.flag("causal", otherwise=True)
 
 
 def _sliding(settings: Settings, causal: bool) -> MaskPlan:
@@ -112,7 +119,7 @@ def _layer_types(settings: Settings, n_layer: int) -> list[str]:
 
 
 def _slides(settings: Settings) -> bool:
-    return settings.value("slides") is not False and settings.value("window") is not None
+    return settings.flag("slides", otherwise=True) and settings.value("window") is not None
 
 
 def _type_of(settings: Settings, index: int) -> str:

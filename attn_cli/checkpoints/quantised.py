@@ -35,13 +35,11 @@ def unpack(data: memoryview, name: str) -> Floats:
     blocks = np.frombuffer(data, layout)
     found = np.empty((len(blocks), block), np.float32)
     step = _AT_A_TIME // block
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # a scale may be infinite; who reads will see
+    with np.errstate(invalid="ignore"):  # a scale may be infinite; who reads will see
         for start in range(0, len(blocks), step):
             part = slice(start, start + step)
             found[part] = unpacked(blocks[part])
-    return found.reshape(-1)
+    return found.ravel()
 
 
 def _q8_0(blocks: Blocks) -> Floats:
@@ -117,11 +115,11 @@ def _centred(quants: Bytes, middle: int) -> Floats:
 
 def _nibbles(packed: Bytes) -> Bytes:
     """(rows, n) bytes as (rows, 2n) numbers of four bits: all the low halves, then all the high."""
-    return np.concatenate([packed & np.uint8(15), packed >> np.uint8(4)], axis=-1)
+    return np.concatenate([packed & np.uint8(15), packed >> np.uint8(4)], axis=1)
 
 
 def _five_bits(blocks: Blocks) -> Bytes:
-    high: Bytes = np.unpackbits(blocks["qh"], axis=-1, bitorder="little")
+    high: Bytes = np.unpackbits(blocks["qh"], axis=1, bitorder="little")
     five: Bytes = _nibbles(blocks["qs"]) | high << np.uint8(4)
     return five
 
@@ -132,36 +130,30 @@ def _group_scales(blocks: Blocks) -> tuple[Floats, Floats]:
     Bytes 0 to 3 hold s₀…₃ and bytes 4 to 7 m₀…₃ in their low six bits; bytes 8 to 11 the low four
     bits of s₄…₇ (low half) and m₄…₇ (high half), whose high two are the top bits of bytes 0 to 7.
     """
-    first, second, third = np.split(blocks["scales"], 3, axis=-1)
+    first, second, third = np.split(blocks["scales"], 3, axis=1)
     top, six, four = np.uint8(0x30), np.uint8(0x3F), np.uint8(0x0F)
-    s = np.concatenate([first & six, third & four | first >> np.uint8(2) & top], axis=-1)
-    m = np.concatenate([second & six, third >> np.uint8(4) | second >> np.uint8(2) & top], axis=-1)
+    s = np.concatenate([first & six, third & four | first >> np.uint8(2) & top], axis=1)
+    m = np.concatenate([second & six, third >> np.uint8(4) | second >> np.uint8(2) & top], axis=1)
     return (
         (_scale(blocks, "d") * _floats(s))[:, :, None],
         (_scale(blocks, "dmin") * _floats(m))[:, :, None],
     )
 
 
-def _layout(*fields: tuple[str, str, int]) -> np.dtype[Any]:
-    return np.dtype(
-        [(name, code, size) if size > 1 else (name, code) for name, code, size in fields]
-    )
-
-
-_D, _M, _DMIN = ("d", "<f2", 1), ("m", "<f2", 1), ("dmin", "<f2", 1)
+_D, _M, _DMIN = ("d", "<f2"), ("m", "<f2"), ("dmin", "<f2")
 _SCALES = ("scales", "u1", 12)
 
 # By name: how a block lies in the file, how many numbers it has, what unpacks it.
 _TYPES: dict[str, tuple[np.dtype[Any], int, Callable[[Blocks], Floats]]] = {
-    "Q8_0": (_layout(_D, ("qs", "i1", 32)), 32, _q8_0),
-    "Q4_0": (_layout(_D, ("qs", "u1", 16)), 32, _q4_0),
-    "Q4_1": (_layout(_D, _M, ("qs", "u1", 16)), 32, _q4_1),
-    "Q5_0": (_layout(_D, ("qh", "u1", 4), ("qs", "u1", 16)), 32, _q5_0),
-    "Q5_1": (_layout(_D, _M, ("qh", "u1", 4), ("qs", "u1", 16)), 32, _q5_1),
-    "Q4_K": (_layout(_D, _DMIN, _SCALES, ("qs", "u1", 128)), 256, _q4_k),
-    "Q5_K": (_layout(_D, _DMIN, _SCALES, ("qh", "u1", 32), ("qs", "u1", 128)), 256, _q5_k),
+    "Q8_0": (np.dtype([_D, ("qs", "i1", 32)]), 32, _q8_0),
+    "Q4_0": (np.dtype([_D, ("qs", "u1", 16)]), 32, _q4_0),
+    "Q4_1": (np.dtype([_D, _M, ("qs", "u1", 16)]), 32, _q4_1),
+    "Q5_0": (np.dtype([_D, ("qh", "u1", 4), ("qs", "u1", 16)]), 32, _q5_0),
+    "Q5_1": (np.dtype([_D, _M, ("qh", "u1", 4), ("qs", "u1", 16)]), 32, _q5_1),
+    "Q4_K": (np.dtype([_D, _DMIN, _SCALES, ("qs", "u1", 128)]), 256, _q4_k),
+    "Q5_K": (np.dtype([_D, _DMIN, _SCALES, ("qh", "u1", 32), ("qs", "u1", 128)]), 256, _q5_k),
     "Q6_K": (
-        _layout(("ql", "u1", 128), ("qh", "u1", 64), ("scales", "i1", 16), _D),
+        np.dtype([("ql", "u1", 128), ("qh", "u1", 64), ("scales", "i1", 16), _D]),
         256,
         _q6_k,
     ),

@@ -14,6 +14,7 @@ import numpy as np
 
 from attn_cli.checkpoints.settings import MOST, Settings, positive, shown
 from attn_cli.errors import DataError
+from attn_cli.frozen import Frozen
 from attn_cli.positions import (
     llama3_frequencies,
     rotary_frequencies,
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 
-@dataclass(frozen=True)
-class Rotary:
+@dataclass(init=False, eq=False, repr=False)
+class Rotary(Frozen):
     """The rotary code of some layers, whatever the length of the text."""
 
     d_rotary: int
@@ -108,20 +109,19 @@ def rotary(settings: Settings, d_head: int, *, local: bool = False) -> Rotary:
 
 def _parameters(settings: Settings, local: bool) -> Mapping[str, Any]:
     """The object that describes the rotary code, or an empty one."""
-    config = settings.config
-    given = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    if not isinstance(given, Mapping):
-        raise DataError(f"config.json: `rope_scaling` must be an object, not: {shown(given)}")
+    scaling = _object(settings.config, "rope_scaling")
+    nested = _object(settings.config, "rope_parameters")
     if not settings.value("rope_local_theta"):
-        return given
-    nested = config.get("rope_parameters") or {}
-    if not isinstance(nested, Mapping):
-        raise DataError(f"config.json: `rope_parameters` must be an object, not: {shown(nested)}")
-    own = nested.get("sliding_attention" if local else "full_attention") or {}
-    if not isinstance(own, Mapping):
-        raise DataError(f"config.json: `rope_parameters` must hold objects, not: {shown(own)}")
-    scaling = config.get("rope_scaling")  # of the full layers alone
-    return {**own, **scaling} if isinstance(scaling, Mapping) and not local else own
+        return scaling or nested
+    own = _object(nested, "sliding_attention" if local else "full_attention")
+    return own if local else {**own, **scaling}  # which is of the full layers alone
+
+
+def _object(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = given.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise DataError(f"config.json: `{key}` must be an object, not: {shown(value)}")
+    return value or {}
 
 
 class _Rope:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_cli import memory
 from attn_cli.checkpoints.mapped import MappedFile, opened, read_bounded
+from attn_cli.checkpoints.tensors import Origin
 from attn_cli.errors import DataError
-from attn_cli.strict_json import parse
+from attn_cli.strict_json import parse, shown
 
 if TYPE_CHECKING:
     from attn_cli.types import Floats, Integers
@@ -81,10 +82,10 @@ class SafetensorsFile:
                 f"{what} is of type {dtype}, which is not read",
                 "Convert the checkpoint to F32, F16 or BF16.",
             )
-        data = self._file.view(start, end - start, what)
+        data = self._file.view(start, end - start, f"tensor `{name}`")
         if index is not None:
             data, shape = take_rows(data, shape, index, what)
-        if dtype != "F32":
+        if dtype != "F32" or start % 4:  # else it is a view
             memory.require(4 * math.prod(shape), what, "Use a smaller model.")
         return to_float32(data, dtype, what).reshape(shape)
 
@@ -122,6 +123,16 @@ class Safetensors:
 
     def names(self) -> Collection[str]:
         return self._homes.keys()
+
+    def type_of(self, name: str) -> str:
+        """How a tensor's numbers are stored, in the format's own words."""
+        return self._home(name).entries[name].dtype
+
+    @property
+    def origin(self) -> Origin:
+        """For complaints: the file, or the directory of several."""
+        first = self.files[0].path
+        return Origin(str(first if len(self.files) == 1 else first.parent))
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._home(name).entries[name].shape
@@ -246,12 +257,13 @@ def _entry(about: Any, first: int, what: str) -> Entry:
     dtype = about.get("dtype")
     shape, offsets = _sizes(about.get("shape")), _sizes(about.get("data_offsets"))
     if not isinstance(dtype, str) or dtype not in _BITS:
-        raise DataError(f"{what} has the unknown type {str(dtype)[:_SHOWN]!r}")
+        raise DataError(f"{what} has the unknown type {shown(dtype, _SHOWN)}")
     if shape is None or len(shape) > _MAX_DIMENSIONS:
-        raise DataError(f"{what} has no usable shape: {str(about.get('shape'))[:_SHOWN]}")
+        raise DataError(f"{what} has no usable shape: {shown(about.get('shape'), _SHOWN)}")
     if offsets is None or len(offsets) != 2 or offsets[0] > offsets[1]:
-        shown = str(about.get("data_offsets"))[:_SHOWN]
-        raise DataError(f"{what} has no usable `data_offsets`: {shown}")
+        raise DataError(
+            f"{what} has no usable `data_offsets`: {shown(about.get('data_offsets'), _SHOWN)}"
+        )
     bits = _BITS[dtype]
     for size in shape:
         bits *= size or 1

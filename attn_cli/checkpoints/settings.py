@@ -47,11 +47,11 @@ class Settings:
             raise self.error(name, "must not be null")
         return given
 
-    def size(self, name: str) -> int:
+    def size(self, name: str, most: int = MOST) -> int:
         """A whole number from 1 up."""
         value = self.value(name)
-        if type(value) is not int or not 1 <= value <= MOST:
-            raise self.error(name, f"must be a whole number from 1 to {MOST}, not: {shown(value)}")
+        if type(value) is not int or not 1 <= value <= most:
+            raise self.error(name, f"must be a whole number from 1 to {most}, not: {shown(value)}")
         return value
 
     def optional_size(self, name: str) -> int | None:
@@ -64,11 +64,20 @@ class Settings:
     def optional_number(self, name: str) -> float | None:
         return None if self.value(name) is None else self.number(name)
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, otherwise: bool = False) -> bool:
+        """True or false; `otherwise` where neither file nor family says anything."""
         value = self.value(name)
         if value is not None and type(value) is not bool:
             raise self.error(name, f"must be true or false, not: {shown(value)}")
-        return bool(value)
+        return otherwise if value is None else value
+
+    def token_ids(self, name: str, most: int = MOST) -> tuple[int, ...]:
+        """The id of a token, or a list of ids, or null for none."""
+        value = self.value(name)
+        given = value if isinstance(value, list) else [] if value is None else [value]
+        if len(given) > most or any(type(item) is not int for item in given):
+            raise self.error(name, f"must be the id of a token, not: {shown(value)}")
+        return tuple(given)
 
     def word(self, name: str) -> str:
         value = self.value(name)

@@ -5,11 +5,28 @@ It reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from attn_cli.types import Floats, Integers
+
+
+def _same(name: str) -> str:
+    return name
+
+
+class Origin(NamedTuple):
+    """Where tensors are from, for complaints: in the words of the file that a person has."""
+
+    place: str = ""  # a path
+    config: str = "config.json"  # what says how many layers there are, and how large tensors
+    name: Callable[[str], str] = _same  # what the file calls a tensor
+    key: Callable[[str], str] = _same  # what it calls a key of a config.json
+
+    def begin(self, what: str) -> str:
+        """A complaint that begins with the place, where that is known."""
+        return f"{self.place}: {what}" if self.place else what
 
 
 class Tensors(Protocol):

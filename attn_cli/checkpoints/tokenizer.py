@@ -1,28 +1,23 @@
 """Tokenizer: text to ids, with each token as a person reads it and its place in the text; and back.
 
-The only room that knows the `tokenizers` package, and it imports it when a text comes. How a
-tokenizer comes out of a GGUF file is in `gguf_tokenizer`.
+How it is built is in `backend`; how a tokenizer comes out of a GGUF file, in `gguf_tokenizer`.
 """
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from attn_cli.checkpoints.mapped import read_bounded
-from attn_cli.errors import DataError, UsageError
+from attn_cli.checkpoints.backend import build, guarded, read
+from attn_cli.checkpoints.growth import PUBLISHED, Growth
+from attn_cli.errors import DataError
 from attn_cli.inspection import Token
 from attn_cli.text import iter_words, require_unicode
 
-_MAX_FILE = 256_000_000  # bytes; the largest in use are a seventh of it
 _BETWEEN = "\n"  # stands between the two texts of a pair
-
-_Result = TypeVar("_Result")
 
 
 class Encoded(NamedTuple):
@@ -39,33 +34,10 @@ class Encoded(NamedTuple):
 class Tokenizer:
     """What a `tokenizer.json` describes, with its padding and truncation switched off."""
 
-    def __init__(self, data: bytes, name: str) -> None:
-        """Build it from the JSON text of a `tokenizer.json`.
-
-        Raises:
-            UsageError: the package `tokenizers` is not installed.
-            DataError: the text describes no tokenizer; the message begins with `name`.
-        """
-        try:
-            from tokenizers import Tokenizer as Backend
-        except ImportError:
-            raise UsageError(
-                "a model's own tokens need the package `tokenizers`",
-                "Install it with: pip install 'attn-cli[models]'",
-            ) from None
+    def __init__(self, backend: Any, name: str, growth: Growth) -> None:
+        """A tokenizer of the package `tokenizers`; complaints begin with `name`."""
+        self._backend, self._growth = backend, growth
         self.name = name
-
-        def build() -> Any:
-            backend = Backend.from_buffer(data)
-            backend.no_padding()
-            backend.no_truncation()
-            with suppress(Exception):  # a panic over parts that contradict each other is none
-                backend.encode("x", "x")
-            return backend
-
-        with _hushed():
-            complaint = f"{name} describes no tokenizer that can be used"
-            self._backend: Any = _guarded(build, complaint)
 
     @property
     def n_vocab(self) -> int:
@@ -96,13 +68,14 @@ class Tokenizer:
             DataError: a text is not Unicode, gives no token, or gives one beyond `n_rows`.
         """
         texts = [text] if pair is None else [text, pair]
+        complaint = f"{self.name} cannot encode the text"
         for one in texts:
             require_unicode(one)
-        complaint = f"{self.name} cannot encode the text"
+            self._growth.require(one, complaint)
         if most is not None:
-            _guarded(lambda: self._backend.enable_truncation(most), complaint)
+            guarded(lambda: self._backend.enable_truncation(most), complaint)
         try:
-            encoding = _guarded(
+            encoding = guarded(
                 lambda: self._backend.encode(text, pair, add_special_tokens=special), complaint
             )
         finally:
@@ -111,6 +84,7 @@ class Tokenizer:
             raise DataError(f"{self.name} has special tokens without an id, or of several")
         if not encoding.ids:
             raise DataError("the text gives no tokens", "Give at least one word.")
+        self._require_own_ids(encoding)
         if n_rows is not None:
             self._require_rows(encoding, n_rows)
         return Encoded(
@@ -131,7 +105,10 @@ class Tokenizer:
         """
         for index in ids:
             self.piece(index)
-        return str(self._backend.decode(list(ids), skip_special_tokens=not special))
+        return guarded(
+            lambda: str(self._backend.decode(list(ids), skip_special_tokens=not special)),
+            f"{self.name} cannot decode what the model predicts",
+        )
 
     def piece(self, index: int) -> str:
         """The vocabulary's own writing of a token.
@@ -174,6 +151,20 @@ class Tokenizer:
             found.append(Token(shown, (start, end), word=words.number(start, end)))
         return found
 
+    def _require_own_ids(self, encoding: Any) -> None:
+        """Two tokens of one id are one to the model; of those in the text, this is noticed.
+
+        A token may be shown as it stands in the text and have the id of the unknown one: then the
+        vocabulary does not have it. A token of special characters may be called otherwise there.
+        """
+        for index, piece in set(zip(encoding.ids, encoding.tokens, strict=True)):
+            other = self._backend.id_to_token(index)
+            if other != piece and self._backend.token_to_id(piece) == index:
+                raise DataError(
+                    f"{self.name}: the tokens `{piece}` and `{other}` have one id, {index}",
+                    PUBLISHED,
+                )
+
     def _require_rows(self, encoding: Any, n_rows: int) -> None:
         index = max(encoding.ids)
         if index >= n_rows:
@@ -195,9 +186,15 @@ class Tokenizer:
         decoder = self._backend.decoder
         if decoder is None:
             return str
-        if decoder.decode(["x", "Ġx"]) == "x x":
+
+        def decoded(*pieces: str) -> str:
+            return guarded(
+                lambda: str(decoder.decode([*pieces])), f"{self.name} cannot decode its own tokens"
+            )
+
+        if decoded("x", "Ġx") == "x x":
             return _from_byte_level
-        if decoder.decode(["x", "▁x"]) == "x x":
+        if decoded("x", "▁x") == "x x":
             return _from_metaspace
         return str
 
@@ -231,7 +228,17 @@ def load(path: Path) -> Tokenizer:
         DataError: the file cannot be read, is too large, or describes no tokenizer.
         UsageError: the package `tokenizers` is not installed.
     """
-    return Tokenizer(read_bounded(path, _MAX_FILE), str(path))
+    return from_json(read(path), str(path))
+
+
+def from_json(data: bytes, name: str) -> Tokenizer:
+    """The tokenizer that the JSON text of a `tokenizer.json` describes.
+
+    Raises:
+        DataError, UsageError: as `attn_cli.checkpoints.backend.build`.
+    """
+    backend, growth = build(data, name)
+    return Tokenizer(backend, name, growth)
 
 
 def untrimmed(span: tuple[int, int], shown: str, text: str) -> tuple[int, int]:
@@ -252,7 +259,7 @@ def untrimmed(span: tuple[int, int], shown: str, text: str) -> tuple[int, int]:
 def _byte_of_character() -> dict[str, int]:
     """GPT-2's table: printable Latin-1 stands for its own byte, the other 68 for U+0100 and on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in set(printable)]
+    others = sorted({*range(256)} - {*printable})
     table = {chr(byte): byte for byte in printable}
     return table | {chr(0x100 + place): byte for place, byte in enumerate(others)}
 
@@ -289,34 +296,3 @@ def _from_metaspace(piece: str) -> str:
         except ValueError:
             return piece
     return piece.replace("▁", " ")
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Nothing comes out of standard error: a panic is printed there before it can be caught."""
-    try:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # closed already
-        yield
-        return
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _guarded(call: Callable[[], _Result], complaint: str) -> _Result:
-    """Run something in the tokenizers package; whatever it raises is a complaint about the data.
-
-    A panic in it is no Exception, but a BaseException of a class that cannot be imported.
-    """
-    try:
-        return call()
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        reason = str(error).partition("\n")[0][:200]
-        raise DataError(f"{complaint}: {reason}") from None

@@ -18,6 +18,7 @@ from attn_cli.checkpoints.architecture import Architecture
 from attn_cli.checkpoints.embedding import embed, position_bias
 from attn_cli.checkpoints.heads import attend_heads
 from attn_cli.checkpoints.parts import Parts, quiet
+from attn_cli.checkpoints.shrinking import require_whole
 from attn_cli.checkpoints.weights import Weights
 from attn_cli.errors import DataError
 from attn_cli.inspection import Layer
@@ -60,7 +61,7 @@ class Transformer:
     """One stack of layers, an encoder or a decoder, with its weights.
 
     Raises:
-        DataError: the checkpoint holds no such model.
+        DataError: the checkpoint holds no such model, or one with more layers.
     """
 
     def __init__(self, architecture: Architecture, tensors: Tensors) -> None:
@@ -69,6 +70,10 @@ class Transformer:
         heads = [f"{name}.weight" for name in names.get("head", "").split()]
         beside = [*heads, names.get("head_bias", "")]
         self.weights = Weights(tensors, architecture.family.anchor, beside)
+        layers = {layer.prefix for layer in architecture.layers}
+        self.weights.require_no_more_layers(
+            architecture.family.layer, layers, architecture.layers_key
+        )
 
     def parts(self, prefix: str = "") -> Parts:
         return Parts(self.architecture, self.weights, prefix)
@@ -81,7 +86,8 @@ class Transformer:
         arch = self.architecture
         parts = self.parts(arch.layers[layer].prefix)
         matrix = parts.matrix("output", arch.n_head * arch.d_head, arch.d_model)
-        return matrix.reshape(arch.n_head, arch.d_head, arch.d_model)
+        own: Floats = matrix.copy()  # no view of a file
+        return own.reshape(arch.n_head, arch.d_head, arch.d_model)
 
     @property
     def has_head(self) -> bool:
@@ -119,6 +125,7 @@ class Transformer:
             with quiet():
                 logits[:, block] = scaled @ self.weights.rows(*names, shape=shape, index=block).T
             self.weights.release()
+        require_whole()
         if (bias := arch.names.get("head_bias")) and self.weights.find(bias):
             logits += self.weights.read(bias, shape=(1, arch.n_vocab))
         return logits if arch.final_softcap is None else softcap_logits(logits, arch.final_softcap)
@@ -190,6 +197,7 @@ class Run:
         outside = self._model.parts()
         with quiet():
             hidden = outside.norm(self._hidden, "final_norm")
+        self._require_finite(hidden, "the last norm of the model")
         if "final_projection" in self._arch.names and self._arch.projects_embedding:
             hidden = outside.linear(hidden, "final_projection", self._arch.d_embedding, bias=False)
         if self._cache is not None:
@@ -202,12 +210,16 @@ class Run:
         with quiet():
             step = self._step(keep)
         self._model.weights.release()
-        if not np.isfinite(self._hidden).all():
+        require_whole()
+        self._require_finite(self._hidden, f"layer {step.own.index} of the model")
+        return step
+
+    def _require_finite(self, hidden: Floats, what: str) -> None:
+        if not np.isfinite(hidden).all():
             raise DataError(
-                f"layer {step.own.index} of the model gives numbers that are not finite",
+                self._model.weights.origin.begin(f"{what} gives numbers that are not finite"),
                 "The checkpoint may be damaged.",
             )
-        return step
 
     def _step(self, keep: Collection[str]) -> Step:
         index, x, cross = self._next, self._hidden, None

@@ -5,14 +5,18 @@ It opens no file and computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from attn_cli.checkpoints.tensors import Origin
 from attn_cli.errors import DataError
 
 if TYPE_CHECKING:
     from attn_cli.checkpoints.tensors import Tensors
     from attn_cli.types import Floats, Integers
+
+_WHOLE = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
 
 
 class Weights:
@@ -29,22 +33,54 @@ class Weights:
 
     def __init__(self, tensors: Tensors, anchor: str, beside: Collection[str] = ()) -> None:
         self._tensors = tensors
+        self._type_of: Callable[[str], str] | None = getattr(tensors, "type_of", None)
+        self.origin: Origin = getattr(tensors, "origin", Origin())
         self._names = frozenset(tensors.names())
         ends = sorted(n for n in self._names if n == anchor or n.endswith(f".{anchor}"))
         if not ends:
             raise DataError(
-                f"the checkpoint has no tensor named `{anchor}`, with or without a prefix",
-                "It may hold another model than its config.json says.",
+                self.origin.begin(
+                    f"the checkpoint has no tensor named `{self.origin.name(anchor)}`, "
+                    "with or without a prefix"
+                ),
+                f"It may hold another model than its {self.origin.config} says.",
             )
         if len(ends) > 1:
             raise DataError(
-                f"the checkpoint holds several models: `{ends[0]}` and `{ends[1]}`",
+                self.origin.begin(
+                    f"the checkpoint holds several models: `{ends[0]}` and `{ends[1]}`"
+                ),
                 "Use a checkpoint of one of them.",
             )
         self.prefix = ends[0].removesuffix(anchor)
         parts = self.prefix.split(".")[:-1]
         shorter = ("".join(f"{part}." for part in parts[:n]) for n in range(len(parts), -1, -1))
         self._beside = dict.fromkeys(beside, tuple(shorter))
+
+    def require_no_more_layers(self, layer: str, known: Collection[str], key: str) -> None:
+        """Refuse a checkpoint with layers that would silently not be run.
+
+        Args:
+            layer: what the names of a layer's tensors begin with, `{}` for a number.
+            known: the same of the layers that there should be, numbers filled in.
+            key: of a config.json, which says how many these are.
+        """
+        fixed = [re.escape(part) for part in re.split(r"\{\w*\}", self.prefix + layer)]
+        begin = re.compile("([0-9]+)".join(fixed))
+        found = ((match, name) for name in self._names if (match := begin.match(name)))
+        beyond = [
+            (tuple(int(number[:18]) for number in match.groups()), name)
+            for match, name in found
+            if match[0].removeprefix(self.prefix) not in known
+        ]
+        if beyond:
+            raise DataError(
+                self.origin.begin(
+                    f"the tensor `{self.origin.name(min(beyond)[1])}` is of a layer that "
+                    f"`{self.origin.key(key)}` in its {self.origin.config} does not count"
+                ),
+                "Without that layer it would be another model: one of the two is wrong.",
+            )
 
     def find(self, *names: str) -> str | None:
         """The full name of the first of these tensors that there is, or None."""
@@ -59,19 +95,30 @@ class Weights:
         """The full name of the first of these tensors that there is, once its shape is checked.
 
         Raises:
-            DataError: there is none, or it has another shape.
+            DataError: there is none, or it has another shape or holds whole numbers.
         """
         full = self.find(*names)
         if full is None:
+            wanted = self._beside.get(names[0], (self.prefix,))[-1] + names[0]
             raise DataError(
-                f"the checkpoint has no tensor `{self.prefix}{names[0]}`",
-                "It may be incomplete, or another model than its config.json says.",
+                self.origin.begin(f"the checkpoint has no tensor `{self.origin.name(wanted)}`"),
+                f"It may be incomplete, or another model than its {self.origin.config} says.",
+            )
+        kind = self._type_of(full) if self._type_of else "F32"
+        if kind in _WHOLE:
+            raise DataError(
+                self.origin.begin(
+                    f"the tensor `{full}` is of type {kind}: whole numbers are no weights"
+                ),
+                "They may be packed: use a checkpoint of F32, F16 or BF16.",
             )
         found = tuple(self._tensors.shape(full))
         if found != shape:
             raise DataError(
-                f"the tensor `{full}` has the shape {_shown(found)}; "
-                f"the model's config.json asks for {_shown(shape)}"
+                self.origin.begin(
+                    f"the tensor `{self.origin.name(full)}` has the shape {_shown(found)}; "
+                    f"the model's {self.origin.config} asks for {_shown(shape)}"
+                )
             )
         return full
 

@@ -180,7 +180,7 @@ def diff(
         raise UsageError(f"--tolerance must be from 0 to 1, not: {tolerance}")
     in_range("--top", printed.top, 1, 2**31 - 1)
     in_range("--precision", printed.precision, 0, 17)
-    require_other_file(printed.out, *((a, b) if not model else ()))
+    require_other_file(printed.out, *((a, b) if not model else ()), models=model or [])
     if printed.out is not None and not printed.out.lower().endswith(".json"):
         raise UsageError(f"no format is known for `{printed.out}`", "Use `.json`.")
     within = True

@@ -1,5 +1,6 @@
 """`attn explain`: the whole arithmetic of one weight, as one would write it on paper."""
 
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ from attn_cli.commands.options import (
 from attn_cli.commands.output import screen
 from attn_cli.commands.streams import write_bytes, write_text
 from attn_cli.errors import DataError, UsageError
+from attn_cli.text import recovered
 
 if TYPE_CHECKING:
     from attn_cli.arithmetic import Explanation
@@ -44,6 +46,7 @@ attn explain "The cat sat" --model sample_inputs/tiny-llama --layer 1 --head 2 -
 
 _WHICH = "Which weight"
 _SUFFIXES = (".json", ".md", ".txt")
+_DATA = (".json", ".jsonl", ".npz", ".npy", ".safetensors")
 _KEPT = ("query", "key", "value", "scores", "logits", "context")  # of a real model
 
 
@@ -143,7 +146,10 @@ def explain(
     in_range("--terms", paper.terms, 1, 1_000_000)
     if not tutorial.has_vectors(recipe, sources):
         inputs.require_one_source(ctx, text, sources.file)
-    require_other_file(paper.out, sources.file or "-", sources.vocab, sources.embeddings)
+    _require_no_data_file(text)
+    require_other_file(
+        paper.out, sources.file or "-", sources.vocab, sources.embeddings, models=[real.model]
+    )
     if paper.out is not None and Path(paper.out).suffix.lower() not in _SUFFIXES:
         raise UsageError(
             f"no format is known for `{paper.out}`", f"Use one of: {', '.join(_SUFFIXES)}."
@@ -156,6 +162,15 @@ def explain(
         found = _of_model(text, sources.file, real, which)
     _deliver(_explained(found, which), paper)
     return 0
+
+
+def _require_no_data_file(text: str | None) -> None:
+    """Refuse the name of a file that is there in the place of a text: `-f` reads it."""
+    if text is None or not text.lower().endswith(_DATA):
+        return
+    with suppress(OSError, ValueError):
+        if Path(text).is_file():
+            raise UsageError(f"`{text}` is a file, and stands where a text does", "Use `-f FILE`.")
 
 
 def _explained(found: "Inspection", which: Which) -> "Explanation":
@@ -172,8 +187,10 @@ def _explained(found: "Inspection", which: Which) -> "Explanation":
         steps = [name.strip() for name in which.steps.split(",") if name.strip()]
         if not steps:
             raise UsageError("--steps names no step", f"Use: {', '.join(arithmetic.STEPS)}.")
-    query = token_place(found.query_tokens, which.query, "--query")
-    key = None if which.key is None else token_place(found.key_tokens, which.key, "--key")
+    query = token_place(found.query_tokens, recovered(which.query), "--query")
+    key = None
+    if which.key is not None:
+        key = token_place(found.key_tokens, recovered(which.key), "--key")
     return arithmetic.explain(found, query, key, layer=which.layer, head=which.head, steps=steps)
 
 
@@ -189,10 +206,11 @@ def _inspection(
     named = text is None and sources.file is None and tutorial.has_vectors(recipe, sources)
     if text in (None, "-") and not named:
         from attn_cli.files import decode, holds_inspection
+        from attn_cli.files.beginning import of_text
         from attn_cli.files.whole import read_bounded
 
         with inputs.opened(sources.file) as (name, stream):
-            data = read_bounded(stream, name)
+            data = read_bounded(stream, name, of_text)
         if holds_inspection(data):
             _require_no_recipe(name, recipe, words, sources, choices)
             found = list(decode(data, name))

@@ -41,6 +41,7 @@ attn heads --explain induction
 
 _WHICH = "Which heads"
 _LISTED = 12  # heads, where nothing says how many
+_LINE = 100  # cells of a line of words, however wide the screen is
 
 FormatChoice = Literal["table", "json", "csv"]
 
@@ -204,16 +205,24 @@ def heads(
 ) -> int:
     """Measure what every head does, averaged over texts, beside what chance would do."""
     if explain is not None:
-        write_text(_explained(explain))
+        pages = _pages(explain)
+        _require_nothing_else(given, file, printed)
+        write_text(_told(pages))
         return 0
     for name in (which.sort, printed.grid):
         if name is not None:
             _require_statistic(name)
+    if printed.grid is not None and (which.where or which.sort):
+        what = "--where" if which.where else "--sort"
+        raise UsageError(f"--grid shows every head, and {what} is given", "Give one of them.")
+    if which.reverse and which.sort is None:
+        raise UsageError("--reverse is given without --sort", "Name a statistic with `--sort`.")
     in_range("--top", which.top, 1, 2**31 - 1)
     in_range("--precision", printed.precision, 0, 17)
     kind = printed.kind()
-    inputs.require_one_source(ctx, given, file)
-    require_other_file(printed.out, file or (given if real.model is None else None) or "-")
+    inputs.require_one_source(ctx, given, file, "text" if real.model else "file")
+    read = file or (given if real.model is None else None) or "-"
+    require_other_file(printed.out, read, models=[real.model])
     real.require_model()
     from attn_cli.profile import profile
 
@@ -225,13 +234,43 @@ def heads(
     return 0
 
 
-def _explained(name: str) -> str:
+def _require_nothing_else(given: str | None, file: str | None, printed: Printed) -> None:
+    """`--explain` measures nothing: refuse what asks for it, or for another form."""
+    others = {
+        "an input": given or file,
+        "--out": printed.out,
+        "--json": printed.json,
+        "--format": printed.format,
+        "--grid": printed.grid,
+    }
+    for name, value in others.items():
+        if value:
+            raise UsageError(
+                f"--explain explains in words, and {name} is given", "Give one of them."
+            )
+
+
+def _pages(name: str) -> dict[str, str]:
+    """What to explain, by the names of the statistics."""
     from attn_cli.statistics import STATISTICS
 
-    if name == "all":
-        return "\n\n".join(f"{s.name}\n{s.explanation}" for s in STATISTICS.values()) + "\n"
-    _require_statistic(name)
-    return f"{name}\n{STATISTICS[name].explanation}\n"
+    if name != "all":
+        _require_statistic(name)
+    return {each: s.explanation for each, s in STATISTICS.items() if name in (each, "all")}
+
+
+def _told(pages: dict[str, str]) -> str:
+    """Explanations, with lines as long as the screen has room for and the eye can follow."""
+    from attn_cli.commands.output import screen
+    from attn_cli.terminal.render import folded
+
+    width = min(screen("never").width, _LINE)
+    told = []
+    for name, page in pages.items():
+        paragraphs = (" ".join(part.split()) for part in page.split("\n\n"))
+        lines = "\n\n".join("\n".join(folded(part, width)) for part in paragraphs)
+        told.append(f"{name}\n{lines}\n")
+    return "\n".join(told)
 
 
 def _require_statistic(name: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import BinaryIO
+from contextlib import contextmanager
+from io import BufferedReader, FileIO
+from typing import Any, BinaryIO
 
 import typer
 
-from attn_cli.errors import DataError, ExitCode, UsageError
+from attn_cli.errors import DataError, UsageError
 from attn_cli.files.whole import open_to_read, unreadable
 from attn_cli.text import decode_chunks, recovered
 
@@ -27,7 +28,7 @@ def opened(file: str | None) -> Iterator[tuple[str, BinaryIO]]:
     if file is None or file == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed: there is no text to read")
-        yield STDIN, sys.stdin.buffer
+        yield STDIN, BufferedReader(_Patient(sys.stdin.buffer.fileno(), closefd=False))
         return
     name = f"`{file}`"
     try:
@@ -36,6 +37,17 @@ def opened(file: str | None) -> Iterator[tuple[str, BinaryIO]]:
         raise unreadable(name, error) from None
     with stream:
         yield name, stream
+
+
+class _Patient(FileIO):
+    """A stream that waits where another program has set it not to block: no data is not the end."""
+
+    def readinto(self, buffer: Any) -> int:
+        while (count := super().readinto(buffer)) is None:
+            import select
+
+            select.select([self], [], [])
+        return count
 
 
 @contextmanager
@@ -79,28 +91,25 @@ def whole_text(stream: BinaryIO, name: str) -> str:
     return whole.removesuffix("\n").removesuffix("\r")
 
 
-def require_one_source(ctx: typer.Context, text: object, file: str | None) -> None:
-    """Refuse a text beside a file; show the help where there is only a terminal to wait for.
+def require_one_source(
+    ctx: typer.Context, given: object, file: str | None, what: str = "text"
+) -> None:
+    """Refuse a text beside a file, and nothing at all where there is only a terminal to wait for.
+
+    Args:
+        what: what is wanted, for the message.
 
     Raises:
-        UsageError: both are given.
-        typer.Exit: nothing is given, and standard input is a terminal.
+        UsageError: both are given, or nothing is.
     """
-    if text not in (None, []) and file is not None:
-        raise UsageError("both a text and --file are given", "Give one of them.")
-    if text in (None, []) and file is None and sys.stdin is not None and sys.stdin.isatty():
-        with redirect_stdout(sys.stderr):
-            print(_help(ctx))
-        raise typer.Exit(ExitCode.TROUBLE)
-
-
-def _help(ctx: typer.Context) -> str:
-    """A command's help with all its options: this run knows only those that it was given."""
-    from attn_cli.commands.app import build
-
-    command = build(str(ctx.command.name))
-    with command.make_context(ctx.info_name, [], resilient_parsing=True) as whole:
-        return str(command.get_help(whole))
+    if given not in (None, []) and file is not None:
+        raise UsageError(f"both a {what} and --file are given", "Give one of them.")
+    if given in (None, []) and file is None and sys.stdin is not None and sys.stdin.isatty():
+        command = f"attn {ctx.command.name}"
+        raise UsageError(
+            f"there is no {what}",
+            f"Usage: {command} {what.upper()}, or `-` to type it here; `{command} --help` has all.",
+        )
 
 
 def _bounded(chunks: Iterator[str], name: str) -> Iterator[str]:
@@ -126,6 +135,10 @@ def _lines(chunks: Iterator[str], name: str) -> Iterator[str]:
 
 
 def _non_blank(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    found = False
     for number, line in enumerate(lines, start=1):
         if line.strip():
+            found = True
             yield f"line {number} of {name}", line.removesuffix("\r")
+    if not found:
+        raise DataError(f"{name} has no line with a text", "Give at least one word.")

@@ -77,7 +77,9 @@ def inspect(
     """Run attention over a text and show its ids, embedding and attention weights."""
     if not tutorial.has_vectors(recipe, sources):
         inputs.require_one_source(ctx, text, sources.file)
-    require_other_file(output.out, sources.file or "-", sources.vocab, sources.embeddings)
+    require_other_file(
+        output.out, sources.file or "-", sources.vocab, sources.embeddings, models=[real.model]
+    )
     real.require_model()
     many = lines or real.decoder is not None or generate is not None
     _require_room(real, selected, generate, compare_with)

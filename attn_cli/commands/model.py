@@ -83,6 +83,8 @@ class RealModel(Group):
         for name in ("pair", "decoder", "truncate", "offline", "ablate"):
             if self.model is None and getattr(self, name):
                 raise UsageError(f"--{name} is for real models", "Name one with `--model`.")
+        if self.ablate_with != "zero" and self.ablate is None:
+            raise UsageError("--ablate-with is given without --ablate", "Name heads with it.")
 
     def inspections(
         self,
@@ -102,14 +104,14 @@ class RealModel(Group):
             keep: arrays to hold beside the weights.
             generate: go on with the text for so many tokens, an Inspection each.
         """
-        from attn_cli.checkpoints.inspecting import Asked
-
         if not _LACKS <= set(keep) and (lacking := sorted(_LACKS & set(keep))):
             raise UsageError(
                 f"--show has no `{lacking[0]}` of a real model",
                 "Its rows are made of what came out of the layers before.",
             )
         model = self._opened()
+        from attn_cli.checkpoints.inspecting import Asked
+
         asked = Asked(layers=layers, heads=heads, keep=keep)
         for place, one in inputs.texts(text, file, by_lines=lines):
             given = self._given(one)
@@ -138,12 +140,14 @@ class RealModel(Group):
                 yield found, ablation, "" if likeliest is None else model.token(likeliest)
 
     def _opened(self) -> "Model":
-        from attn_cli.checkpoints.inspecting import Model
         from attn_cli.checkpoints.locate import open_checkpoint
 
         assert self.model is not None
         bar = sys.stderr is not None and sys.stderr.isatty()
-        return Model(open_checkpoint(self.model, offline=self.offline, progress=bar))
+        checkpoint = open_checkpoint(self.model, offline=self.offline, progress=bar)
+        with checkpoint.tokenizer_ahead():  # while numpy is loaded
+            from attn_cli.checkpoints.inspecting import Model
+        return Model(checkpoint)
 
     def _given(self, text: str) -> "Text":
         from attn_cli.checkpoints.inspecting import Text

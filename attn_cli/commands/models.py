@@ -9,6 +9,7 @@ import typer
 from attn_cli.checkpoints import catalogue, hub
 from attn_cli.commands.options import ColorOption, JsonOption
 from attn_cli.commands.streams import write_bytes, write_text
+from attn_cli.errors import UsageError
 from attn_cli.memory import readable
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def models(
     color: ColorOption = "auto",
 ) -> int:
     """List the models on this machine: name, family, layers and heads, number type and size."""
+    if "" in (places or ()):
+        raise UsageError("the name of a directory is empty", "Name one, or none for the cache.")
     found = list(catalogue.models(places or ()))
     where = ", ".join(places) if places else str(hub.cache_directory())
     if json:

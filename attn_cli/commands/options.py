@@ -6,15 +6,18 @@ command, which then gets the whole group as one value.
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.models import OptionInfo
 
+from attn_cli.commands.outcome import DEBUG
 from attn_cli.errors import UsageError
-from attn_cli.text import Split
+from attn_cli.text import Split, recovered
 
 INPUT, OUTPUT, LOOKS = "Input", "Output", "Looks"
 
@@ -38,6 +41,9 @@ ColorOption = Annotated[
     ColorChoice, option("--color", panel=LOOKS, help="Colour: auto is where a terminal reads it.")
 ]
 
+DEBUG_HELP = "Show the traceback of what goes wrong."
+DebugOption = Annotated[bool, option(DEBUG, panel="Options", help=DEBUG_HELP)]
+
 
 class Group:
     """Options that belong together; a dataclass would be code generated at every start."""
@@ -60,6 +66,10 @@ class Words(Group):
         str | None,
         option("--unk", panel=INPUT, metavar="WORD", help="Stands for words without an id."),
     ] = None
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.unk = self.unk and recovered(self.unk)
 
 
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
@@ -93,6 +103,18 @@ def grouped(command: Callable[..., int]) -> Callable[..., int]:
         return command(**values)
 
     return _declared(run, command, parameters)
+
+
+def debuggable(command: Callable[..., int]) -> Callable[..., int]:
+    """A command that also knows --debug; `outcome` acts on it, so that it is dropped here."""
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    more = inspect.Parameter("debug", kind, default=False, annotation=DebugOption)
+
+    def run(debug: bool = False, **values: Any) -> int:
+        return command(**values)
+
+    return _declared(run, command, [*given, more])
 
 
 def narrowed(command: Callable[..., int], arguments: Sequence[str]) -> Callable[..., int]:
@@ -137,19 +159,44 @@ def in_range(name: str, value: int | None, low: int, high: int) -> None:
         raise UsageError(f"{name} must be from {low} to {high}, not: {value}")
 
 
-def require_other_file(out: str | None, *read: str | None) -> None:
-    """Refuse to write over what is being read.
+def require_other_file(
+    out: str | None, *read: str | None, models: Sequence[str | None] = ()
+) -> None:
+    """Refuse to write over what is being read, and a name that no file has.
+
+    Args:
+        models: what `--model` names; none of its files is written over.
 
     Raises:
-        UsageError: `out` is one of the files that are read.
+        UsageError: `out` is one of the files that are read, empty, or `-`.
     """
-    if not out or not Path(out).is_file():
+    if out == "":
+        raise UsageError("the name of the file to write is empty", "Name one after -o.")
+    if out == "-":
+        hint = "Leave -o away; --format or --json say what is printed."
+        raise UsageError("-o names a file, and `-` is none: results go to standard output", hint)
+    try:
+        target = None if out is None else Path(out).stat()
+    except (OSError, ValueError):
+        return  # there is no such file yet, or whoever writes it will say what is wrong
+    if target is None or not stat.S_ISREG(target.st_mode):
         return
-    target = Path(out).stat()
-    for path in read:
+    for path in (*read, *(file for model in models for file in _files_of(model))):
         try:
             other = os.fstat(0) if path == "-" else Path(path or "").stat()
         except (OSError, ValueError):
             continue  # whoever reads it will say so
         if path and os.path.samestat(target, other):
             raise UsageError(f"`{out}` is read and would be written over", "Name another file.")
+
+
+def _files_of(model: str | None) -> Iterator[str]:
+    """The files of a model on this machine: its directory's, or itself."""
+    if model is None:
+        return
+    from attn_cli.checkpoints import hub
+
+    with suppress(OSError, ValueError):
+        place = Path(model) if Path(model).exists() else hub.find(model)
+        if place is not None:
+            yield from map(str, place.iterdir() if place.is_dir() else [place])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attn_cli.terminal.styles import ColorDepth, Screen
 
 
+_UNABLE = ("", "dumb", "unknown")  # what TERM says of terminals that are not known to have colours
 MOST_TABLES = 8  # heads; of more an overview is shown
 
 FormatChoice = Literal[
@@ -252,6 +253,8 @@ class Output(Group):
             from attn_cli.terminal import overview
 
             return overview.lines(inspection, on, _command_line())
+        if self.names is not None:
+            _require_something(inspection, self.names)
         return show.lines(
             inspection,
             on,
@@ -260,6 +263,17 @@ class Output(Group):
             style=self.style,
             own_scale=self.own_scale,
             strongest=some,
+        )
+
+
+def _require_something(inspection: "Inspection", names: "tuple[str, ...]") -> None:
+    """Refuse parts of which there is none: an empty page answers nothing."""
+    from attn_cli.tables import SHOWABLE, tables
+
+    if next(tables(inspection, names), None) is None:
+        there = [name for name in SHOWABLE if next(tables(inspection, (name,)), None) is not None]
+        raise UsageError(
+            f"there is no `{'`, no `'.join(names)}` to show", f"There is: {', '.join(there)}."
         )
 
 
@@ -299,7 +313,8 @@ def color_depth(choice: ColorChoice) -> "ColorDepth":
         if environment.get("NO_COLOR") or environment.get("FORCE_COLOR") == "0":
             return "none"
         terminal = sys.stdout is not None and sys.stdout.isatty()
-        if not (forced or (terminal and term not in ("dumb", "unknown"))):
+        able = term not in _UNABLE or (not term and os.name == "nt")
+        if not (forced or (terminal and able)):
             return "none"
     if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return "truecolor"

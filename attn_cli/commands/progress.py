@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from attn_cli.ending import undoing
+
 _PATIENCE = 1.0  # seconds before a bar appears
 
 
@@ -46,11 +48,14 @@ class Meter(AbstractContextManager["Meter"]):
             transient=True,
         )
         self._bar.add_task("reading", total=self._total or None)
+        self._hidden = undoing(self._bar.stop)  # the cursor is
+        self._hidden.__enter__()
         self._bar.start()
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+            self._hidden.__exit__(None, None, None)
 
 
 class Metered:

@@ -83,7 +83,7 @@ def show(
     ] = None,
 ) -> int:
     """Show attention from a file: what attn inspected, or tensors of any origin."""
-    inputs.require_one_source(ctx, None, file)
+    inputs.require_one_source(ctx, None, file, "file")
     require_other_file(output.out, file or "-", tensors.tokens)
     found = across.of(selected.of(inspections(file, tensors)))
     output.deliver(found, many=True, some=selected.some)

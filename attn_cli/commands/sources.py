@@ -68,10 +68,11 @@ class Tensors(Group):
         in_range("--batch", self.batch, 0, 2**31 - 1)
         tokens = None
         if self.tokens is not None:
+            from attn_cli.files.beginning import of_text
             from attn_cli.files.foreign.tokens import parse_list
             from attn_cli.files.whole import read_whole
 
-            name, data = read_whole(self.tokens)
+            name, data = read_whole(self.tokens, of_text)
             tokens = parse_list(data, name)
         return Hints(self.axes, tokens, self.batch, self.causal, self.rows)
 
@@ -79,7 +80,8 @@ class Tensors(Group):
 def inspections(file: str | None, tensors: Tensors | None = None) -> Iterator[Inspection]:
     """Every Inspection in a file of any origin, or (for None and `-`) on standard input.
 
-    What was guessed and what is doubtful goes to standard error before each.
+    What was guessed and what is doubtful goes to standard error after each, when it is of use: of
+    what is refused there is nothing to say but why.
 
     Raises:
         DataError: it cannot be read, or is not what it should be; or it is doubtful, and
@@ -98,11 +100,11 @@ def inspections(file: str | None, tensors: Tensors | None = None) -> Iterator[In
 
 def _spoken(readings: Iterator[Reading], strict: bool) -> Iterator[Inspection]:
     for reading in readings:
+        if strict and reading.doubts:
+            more = f" (and {len(reading.doubts) - 1} more)" * (len(reading.doubts) > 1)
+            raise DataError(f"doubt: {reading.doubts[0]}{more}", "`--strict` allows none.")
+        yield reading.inspection
         for note in reading.notes:
             remark(note)
         for doubt in reading.doubts:
             remark(f"doubt: {doubt}")
-        if strict and reading.doubts:
-            n = len(reading.doubts)
-            raise DataError(f"{n} doubt{'s' * (n != 1)}, and `--strict` allows none")
-        yield reading.inspection

@@ -27,7 +27,7 @@ from attn_cli.errors import DataError, UsageError
 from attn_cli.files import vocabulary as vocabulary_files
 from attn_cli.files.whole import write_whole
 from attn_cli.strict_json import parse
-from attn_cli.text import decode_chunks, join_words, recovered, split_text
+from attn_cli.text import decode_chunks, join_words, recovered, split_text, visible
 from attn_cli.vocabulary import Order, Vocabulary, count_words
 
 EPILOG = """Examples:
@@ -75,7 +75,7 @@ class Building(Group):
             size=self.size,
             min_count=self.min_count,
             order=self.order,
-            special=self.special or (),
+            special=[recovered(word) for word in self.special or ()],
         )
 
 
@@ -147,10 +147,13 @@ def find_sources(arguments: Sequence[str], file: str | None) -> list[str | Path]
     """What the arguments are: files that exist, or one text. `-` is standard input.
 
     Raises:
-        DataError: a text that is no valid UTF-8, or one of several arguments is no file.
+        DataError: a text that is no valid UTF-8, one of several arguments is no file, or a file
+            has no name.
     """
+    if file == "":
+        raise DataError("the name of a file is empty")
     if file is not None or not arguments:
-        return [Path("-" if file is None else file)] if file != "" else [""]
+        return [Path("-" if file is None else file)]
     found: list[str | Path] = []
     for argument in arguments:
         if argument == "-" or (argument and _exists(argument)):
@@ -220,7 +223,7 @@ def _decode(known: Vocabulary, texts: Sequence[str], words: Words, json: bool) -
         if json:
             write_bytes(json_module.dumps({"ids": ids, "words": pieces}).encode() + b"\n")
         else:
-            write_text(join_words(pieces, words.split) + "\n")
+            write_text(visible(join_words(pieces, words.split)) + "\n")
 
 
 def _read_ids(text: str) -> list[int]:

@@ -122,7 +122,9 @@ def readings(
         DataError: it cannot be read, or is not what it should be; the message says where.
         UsageError: a hint is given that does not fit.
     """
-    name, data = read_whole(source)
+    from attn_cli.files.beginning import of_tensors
+
+    name, data = read_whole(source, of_tensors)
     yield from import_module("attn_cli.files.reading").read(data, name, hints)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.files import nested
+from attn_cli.files.nested import KINDS, kind_of
 from attn_cli.inspection import Inspection, Layer, Mask, Source, Token
 from attn_cli.vocabulary import Vocabulary
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA = "attn/1"
+_SOME = 4096  # numbers that are written at once
 _DEEPEST = 64  # levels in a mask's parameters or a source's settings
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ def parsed(data: bytes, name: str) -> Iterator[tuple[Any, str]]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 place = f"{name}, line {number}"
-                yield parse(line, place), place
+                yield parse(line, place, is_line=True), place
         return
     if not starts:
         raise DataError(f"{name} is empty")
@@ -109,7 +112,9 @@ def from_document(found: Any, name: str) -> Inspection:
     top = reader.object(found, "")
     schema = top.get("schema")
     if schema != SCHEMA:
-        what = "has no schema" if schema is None else f"has the schema {json.dumps(schema)[:40]}"
+        from attn_cli.strict_json import shown
+
+        what = "has no schema" if schema is None else f"has the schema {shown(schema)}"
         raise DataError(f"{name} {what}; this program reads {SCHEMA}")
     query_tokens = reader.tokens(top.get("query_tokens"), "query_tokens")
     key_tokens = top.get("key_tokens")
@@ -119,7 +124,7 @@ def from_document(found: Any, name: str) -> Inspection:
     )
     arrays: dict[str, Any] = reader.arrays(Inspection, top, "")
     try:
-        return Inspection(
+        made = Inspection(
             text=reader.scalar(top.get("text"), "text", str),
             kind=reader.choice(top.get("kind"), "kind", ("self", "causal", "cross")),
             query_tokens=query_tokens,
@@ -140,6 +145,19 @@ def from_document(found: Any, name: str) -> Inspection:
         if error.message.startswith(name):
             raise
         raise DataError(f"{name}: {error.message}", error.hint) from None
+    _require_dimensions(top.get("dimensions"), made, reader)
+    return made
+
+
+def _require_dimensions(said: Any, made: Inspection, reader: Reader) -> None:
+    """Refuse sizes that are not those of the arrays; a document need not say them."""
+    if said is None:
+        return
+    sizes = made.dimensions
+    for key, size in reader.object(said, "dimensions").items():
+        place, true = f"dimensions.{key}", sizes.get(key)
+        if reader.scalar(size, place, int) != true and true is not None:
+            raise DataError(f"{reader.name}: `{place}` is {size}, and the arrays have {true}")
 
 
 def _values(part: Any) -> dict[str, Any]:
@@ -155,7 +173,10 @@ def _number_writer(precision: int | None) -> Callable[[Any], str]:
 def _object(value: Any, number: Callable[[Any], str]) -> Iterator[str]:
     """JSON text in pieces; `json` writes all but the arrays."""
     if isinstance(value, np.ndarray):
-        yield from _array(value, number)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            yield from _array(value, lambda item: number(item) if np.isfinite(item) else "null")
+        else:
+            yield from _array(value, number)
     elif not _holds_array(value):
         yield json.dumps(value, allow_nan=False)
     elif isinstance(value, Mapping):
@@ -178,18 +199,28 @@ def _holds_array(value: Any) -> bool:
 
 
 def _array(array: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:
-    if array.ndim > 1:
+    if array.ndim == 2 and array.size and array.dtype.kind == "f":
+        yield from _matrix(array, number)
+    elif array.ndim > 1:
         for index, part in enumerate(array):
             yield ", " if index else "["
             yield from _array(part, number)
         yield "]" if len(array) else "[]"
     elif array.dtype.kind != "f":
         yield json.dumps(array.tolist())
-    elif np.isfinite(array).all():
-        yield f"[{', '.join(map(number, array))}]"
     else:
-        parts = (number(item) if np.isfinite(item) else "null" for item in array)
-        yield f"[{', '.join(parts)}]"
+        yield f"[{', '.join(map(number, array))}]"
+
+
+def _matrix(matrix: NDArray[Any], number: Callable[[Any], str]) -> Iterator[str]:
+    """Some rows at a time: one by one is slow, and all at once takes ten times their memory."""
+    n_column = matrix.shape[1]
+    some = max(1, _SOME // n_column)
+    for start in range(0, len(matrix), some):
+        texts = list(map(number, matrix[start : start + some].ravel()))
+        rows = (", ".join(texts[i : i + n_column]) for i in range(0, len(texts), n_column))
+        yield f"{', ' if start else '['}[{'], ['.join(rows)}]"
+    yield "]"
 
 
 class Reader:
@@ -203,17 +234,17 @@ class Reader:
 
     def object(self, value: Any, place: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self.fail(place, f"should be an object, not {_kind(value)}")
+            raise self.fail(place, f"should be an object, not {kind_of(value)}")
         return value
 
     def items(self, value: Any, place: str) -> list[Any]:
         if not isinstance(value, list):
-            raise self.fail(place, f"should be an array, not {_kind(value)}")
+            raise self.fail(place, f"should be an array, not {kind_of(value)}")
         return value
 
     def scalar(self, value: Any, place: str, kind: type[T]) -> T:
         if type(value) is not kind:
-            raise self.fail(place, f"should be {_NAMES[kind]}, not {_kind(value)}")
+            raise self.fail(place, f"should be {KINDS[kind]}, not {kind_of(value)}")
         return value
 
     def plain_json(self, value: Any, place: str) -> None:
@@ -295,45 +326,10 @@ class Reader:
             if value.dtype.kind != declared["dtype"].kind:
                 raise self.fail(place, f"should hold {declared['dtype']}, not {value.dtype}")
             return value
-        items = self.items(value, place)
-        if ndim == 1:
-            return self.row(items, place, declared)
-        parts = [self.array(v, f"{place}[{i}]", ndim - 1, declared) for i, v in enumerate(items)]
-        for index, part in enumerate(parts):
-            if part.shape != parts[0].shape:
-                raise self.fail(
-                    f"{place}[{index}]",
-                    f"has {len(part)} entries where others have {len(parts[0])}",
-                )
-        return np.stack(parts) if parts else np.empty((0,) * ndim, declared["dtype"])
-
-    def row(self, items: list[Any], place: str, declared: Mapping[str, Any]) -> NDArray[Any]:
-        dtype: np.dtype[Any] = declared["dtype"]
-        wanted = _LEAVES[dtype.kind]
-        if declared["infinite"]:
-            items = [-np.inf if item is None else item for item in items]
-        for kind in set(map(type, items)) - wanted:
-            index = next(i for i, item in enumerate(items) if type(item) is kind)
-            name = {"b": "true or false", "i": "a whole number", "f": "a number"}[dtype.kind]
-            raise self.fail(f"{place}[{index}]", f"should be {name}, not {_kind(items[index])}")
-        try:
-            with np.errstate(over="raise"):
-                return np.array(items, dtype=np.float64 if dtype.kind == "f" else dtype).astype(
-                    dtype
-                )
-        except (OverflowError, FloatingPointError):
-            raise self.fail(place, f"holds a number beyond {dtype}") from None
+        return nested.array(self.items(value, place), place, ndim, declared, self.fail)
 
 
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "Mapping[str, Any]": dict}
-_LEAVES: dict[str, set[type]] = {"b": {bool}, "i": {int}, "f": {int, float}}
-_NAMES: dict[type, str] = {
-    str: "a string",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    dict: "an object",
-}
 
 
 def _is_within(value: Any, levels: int) -> bool:
@@ -342,11 +338,3 @@ def _is_within(value: Any, levels: int) -> bool:
         return True
     items = value.values() if isinstance(value, dict) else value
     return levels > 0 and all(_is_within(item, levels - 1) for item in items)
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null (or missing)"
-    if isinstance(value, list):
-        return "an array"
-    return _NAMES.get(type(value), "something else")

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from attn_cli.inspection import Inspection
+from attn_cli.text import reversible
 
 HEADER = ("layer", "head", "query", "key", "query_token", "key_token", "weight")
+# What a spreadsheet begins a formula with, also in the width of East Asian letters.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
@@ -54,8 +57,10 @@ def _cell(value: object) -> str:
 
 
 def _inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe goes before it.
+    """A cell that no spreadsheet takes for a formula and no terminal obeys.
 
-    A text that begins with an apostrophe gets one too, so taking the first one off is exact.
+    Where it could be a formula an apostrophe goes before it, and also where it begins with one;
+    taking the first one off, and then the escapes of `reversible`, is exact.
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else text
+    shown = reversible(text)
+    return f"'{shown}" if text.startswith(_FORMULA) else shown

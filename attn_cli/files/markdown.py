@@ -12,7 +12,7 @@ from attn_cli.inspection import Inspection
 from attn_cli.tables import PRECISION, SHOWN, cell_text, doubts, tables
 from attn_cli.text import visible
 
-_SPECIAL = "\\`*_{}[]()#+-.!|~:"
+_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+-.!|~:$^="})
 
 
 def write(
@@ -38,8 +38,7 @@ def write(
 
 def clean(text: str) -> str:
     """A text that Markdown and the HTML in it show as it is, on one line."""
-    shown = escape(visible(text), quote=False)
-    return "".join(f"\\{c}" if c in _SPECIAL else c for c in shown)
+    return escape(visible(text).translate(_SPECIAL), quote=False)
 
 
 def _row(cells: Sequence[str]) -> str:

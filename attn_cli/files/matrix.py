@@ -6,7 +6,6 @@ whether the numbers are right is `checking`'s.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -17,9 +16,11 @@ import numpy as np
 from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError
-from attn_cli.files.vectors import number, read_csv, read_npy
+from attn_cli.files import npy
+from attn_cli.files.beginning import of_text
+from attn_cli.files.vectors import number, read_csv
 from attn_cli.files.whole import read_whole
-from attn_cli.strict_json import parse
+from attn_cli.strict_json import parse, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,11 +52,11 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
     Raises:
         DataError: it cannot be read, is ragged or empty, or holds what is no number.
     """
-    name, data = read_whole(source)
+    name, data = read_whole(source, of_text)
     if not data.strip():
         raise DataError(f"{name} is empty")
-    if data.startswith(b"\x93NUMPY"):
-        return _from_array(read_npy(data, name), name)
+    if data.startswith(npy.MAGIC):
+        return _from_array(npy.read(data, name), name)
     if data.startswith(b"PK"):
         from attn_cli.files import decode
 
@@ -151,8 +152,7 @@ def _nested(value: Any, name: str, place: str, figures: list[str]) -> Any:
     numbers = [_number(item) for item in value]
     if None in numbers:
         index = numbers.index(None)
-        shown = json.dumps(value[index])[:40]
-        raise DataError(f"{name}: `{place}[{index}]` is not a number: {shown}")
+        raise DataError(f"{name}: `{place}[{index}]` is not a number: {shown(value[index])}")
     return np.array(numbers, dtype=np.float64)
 
 

@@ -6,25 +6,17 @@ The first bytes decide who reads it: what attn wrote goes back as it was, all el
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attn_cli.errors import DataError, UsageError
+from attn_cli.errors import UsageError
+from attn_cli.files.beginning import is_safetensors, refuse_shut
 from attn_cli.files.foreign import Hints, Reading
 
 if TYPE_CHECKING:
     from attn_cli.files.foreign.tensors import Tensors
     from attn_cli.inspection import Inspection
-
-_SHUT = {  # first bytes of what is not opened, what it is, and what to do
-    b"\x80\x02": ("a pickle: reading it could run any program", "Save with `np.savez`."),
-    b"\x80\x03": ("a pickle: reading it could run any program", "Save with `np.savez`."),
-    b"\x80\x04": ("a pickle: reading it could run any program", "Save with `np.savez`."),
-    b"\x80\x05": ("a pickle: reading it could run any program", "Save with `np.savez`."),
-    b"\x1f\x8b": ("compressed", "Unpack it: `gunzip -c FILE | attn show -`."),
-    b"\x89HDF": ("HDF5, which is not read", "Save with `np.savez`."),
-    b"GGUF": ("a model in GGUF, and no attention of a text", "Run the model on a text."),
-}
 
 
 def read(data: bytes, name: str, hints: Hints | None = None) -> Iterator[Reading]:
@@ -36,17 +28,15 @@ def read(data: bytes, name: str, hints: Hints | None = None) -> Iterator[Reading
     """
     hints = hints or Hints()
     # First: the length that it begins with may be any other format's first bytes.
-    if _module("safetensors").is_safetensors(data):
+    if is_safetensors(data):
         yield from _safetensors(data, name, hints)
         return
-    for magic, (what, hint) in _SHUT.items():
-        if data.startswith(magic):
-            raise DataError(f"{name} is {what}", hint)
+    refuse_shut(data, name)
     if data.startswith(b"PK"):
         yield from _npz(data, name, hints)
     elif data.startswith(b"\x93NUMPY"):
-        npz, tensors = _module("npz"), _module("foreign.tensors")
-        array = npz.single(data, name)
+        npy, tensors = _module("npy"), _module("foreign.tensors")
+        array = npy.read(data, name)
         yield from _foreign(tensors.from_arrays({"": array}, name), data, name, hints)
     else:
         document = _module("document")
@@ -80,7 +70,7 @@ def _safetensors(data: bytes, name: str, hints: Hints) -> Iterator[Reading]:
 
 def _own(inspection: Inspection, name: str, hints: Hints) -> Reading:
     for hint, value in hints._asdict().items():
-        if value not in (None, False):
+        if value is not None and value is not False:  # 0 is a batch
             raise UsageError(f"{name} was written by attn and needs no `--{hint}`")
     recorded = inspection.source.settings.get("doubts")  # when it was first read
     doubts = tuple(map(str, recorded)) if isinstance(recorded, list) else ()
@@ -88,9 +78,12 @@ def _own(inspection: Inspection, name: str, hints: Hints) -> Reading:
 
 
 def _foreign(tensors: Tensors, data: bytes, name: str, hints: Hints) -> Iterator[Reading]:
-    import hashlib
+    @cache
+    def file_hash() -> str:
+        import hashlib
 
-    file_hash = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
     yield from _module("foreign.layouts").read(tensors, name, hints, file_hash)
 
 

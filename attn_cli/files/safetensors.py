@@ -18,7 +18,8 @@ import numpy as np
 from attn_cli import memory
 from attn_cli.errors import DataError, UsageError
 from attn_cli.files.apart import put_together, take_apart
-from attn_cli.strict_json import parse
+from attn_cli.files.npy import require_booleans
+from attn_cli.strict_json import parse, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 DOCUMENT = "attn"  # the key in `__metadata__` that holds the document without its arrays
-_LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+_LONGEST_HEADER, _MOST = 25_000_000, 65_536  # bytes, and tensors: no model has half of that
 
 _DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4"}
 _DTYPES |= {"I32": "<i4", "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
@@ -41,11 +42,6 @@ class Contents(NamedTuple):
     arrays: dict[str, NDArray[Any]]  # BF16 widened to float32, all else as it is
     metadata: dict[str, str]
     widened: frozenset[str]  # the names of what was BF16
-
-
-def is_safetensors(data: bytes) -> bool:
-    """Whether bytes begin as this format does: a length that a header may have, then `{`."""
-    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LONGEST_HEADER
 
 
 def write(inspection: Inspection, precision: int | None = None) -> Iterator[bytes]:
@@ -86,11 +82,16 @@ def contents(data: bytes, name: str) -> Contents:
         DataError: a rule of the format is broken; the message names the tensor and the numbers.
     """
     length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(len(data) - 8, _LONGEST_HEADER):
-        raise DataError(f"{name}: the header should be {length:,} bytes, and they are not there")
+    if length > min(len(data) - 8, _LONGEST_HEADER):
+        raise DataError(
+            f"{name}: the header should be {length:,} bytes, and {len(data) - 8:,} are there; "
+            f"{_LONGEST_HEADER:,} are the most"
+        )
     header = parse(data[8 : 8 + length], f"{name}, header")
     if not isinstance(header, dict):
         raise DataError(f"{name}: the header is not an object")
+    if len(header) > _MOST:
+        raise DataError(f"{name} holds {len(header):,} tensors; {_MOST:,} are the most")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise DataError(f"{name}: `__metadata__` is not an object of strings")
@@ -136,13 +137,13 @@ def _entry(about: Any, what: str) -> _Entry:
     offsets: Any = about.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise DataError(
-            f"{what} is of type {json.dumps(dtype)[:40]}, which is not read",
+            f"{what} is of type {shown(dtype)}, which is not read",
             f"Types that are: {', '.join(_DTYPES)}.",
         )
     if not _are_sizes(shape) or len(shape) > 32:
-        raise DataError(f"{what} has no usable shape: {json.dumps(shape)[:80]}")
+        raise DataError(f"{what} has no usable shape: {shown(shape, 80)}")
     if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise DataError(f"{what} has no usable `data_offsets`: {json.dumps(offsets)[:80]}")
+        raise DataError(f"{what} has no usable `data_offsets`: {shown(offsets, 80)}")
     n_bytes = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
     if n_bytes != offsets[1] - offsets[0]:
         raise DataError(
@@ -159,8 +160,7 @@ def _are_sizes(value: Any) -> bool:
 def _array(data: bytes, base: int, entry: _Entry, what: str) -> NDArray[Any]:
     count = math.prod(entry.shape)
     stored = np.frombuffer(data, np.dtype(_DTYPES[entry.dtype]), count, base + entry.start)
-    if entry.dtype == "BOOL" and stored.view(np.uint8).max(initial=0) > 1:
-        raise DataError(f"{what} is BOOL and holds bytes that are neither 0 nor 1")
+    require_booleans(stored, what)
     if entry.dtype == "BF16":
         try:
             memory.require(4 * count, what)

@@ -6,18 +6,19 @@ It reads numbers and names; which token takes which row is decided in `tutorial`
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
-from io import BytesIO, StringIO
+from io import StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from attn_cli.errors import DataError
+from attn_cli.files import npy
+from attn_cli.files.beginning import of_text
 from attn_cli.files.whole import read_whole
 from attn_cli.inspection import Vectors
-from attn_cli.strict_json import parse
+from attn_cli.strict_json import decoded, parse, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,35 +35,12 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     Raises:
         DataError: it cannot be read, is ragged or empty, or holds what is no finite number.
     """
-    name, data = read_whole(source)
-    if data.startswith(b"\x93NUMPY"):
-        return Vectors(_finite(read_npy(data, name), name))
+    name, data = read_whole(source, of_text)
+    if data.startswith(npy.MAGIC):
+        return Vectors(_finite(npy.read(data, name), name))
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     names, rows = _json(data, name) if start in (b"{", b"[") else _csv(data, name)
     return Vectors(_finite(_stack(rows, name), name), names)
-
-
-def read_npy(data: bytes, name: str) -> Any:
-    """The array in the bytes of an NPY file.
-
-    Raises:
-        DataError: it is damaged, or holds Python objects.
-    """
-    try:
-        file = BytesIO(data)
-        major, minor = np.lib.format.read_magic(file)
-        if major not in (1, 2):  # 3 is for names of fields alone
-            raise DataError(f"{name} is NPY of version {major}.{minor}, not 1.0 or 2.0")
-        shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
-        if math.prod(shape) * dtype.itemsize > len(data):
-            raise DataError(f"{name} claims more numbers than it holds: {shape}")
-        if dtype.hasobject:
-            raise DataError(f"{name} holds Python objects, which are never opened")
-        return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
-    except DataError:
-        raise
-    except Exception as error:  # numpy raises many kinds over damaged bytes; the file is to blame
-        raise DataError(f"{name} is not an NPY array that can be read: {error}") from None
 
 
 def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
@@ -83,12 +61,7 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     Raises:
         DataError: it is not UTF-8, or not CSV.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
-        ) from None
+    text = decoded(data, name)
     try:
         reader = csv.reader(StringIO(text, newline=""), strict=True)
         lines = [line for line in reader if any(map(str.strip, line))]
@@ -124,8 +97,9 @@ def _stack(rows: Sequence[Any], name: str) -> Any:
             )
         for place, item in enumerate(row):
             if type(item) not in (int, float):
-                shown = json.dumps(item)[:40]
-                raise DataError(f"{name}: row {index}, place {place} is not a number: {shown}")
+                raise DataError(
+                    f"{name}: row {index}, place {place} is not a number: {shown(item)}"
+                )
     return np.array([[_as_float(item) for item in row] for row in rows], dtype=np.float64)
 
 

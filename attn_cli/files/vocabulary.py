@@ -10,8 +10,9 @@ import os
 from typing import Any, BinaryIO
 
 from attn_cli.errors import DataError, UsageError
+from attn_cli.files.beginning import of_text
 from attn_cli.files.whole import read_whole
-from attn_cli.strict_json import parse
+from attn_cli.strict_json import decoded, parse
 from attn_cli.text import require_unicode
 from attn_cli.vocabulary import Vocabulary
 
@@ -63,19 +64,17 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
     Raises:
         DataError: it cannot be read, a word or an id comes twice, or the ids are not 0, 1, 2, …
     """
-    name, data = read_whole(source)
+    name, data = read_whole(source, of_text)
     is_text = name.lower().endswith(".txt`")
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
         return _from_json(parse(data, name), name)
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
-        ) from None
+    text = decoded(data, name)
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    return _from_words([line.removesuffix("\r") for line in lines], name, "line", 1)
+    if "\r" in text:
+        lines = [line.removesuffix("\r") for line in lines]
+    return _from_words(lines, name, "line", 1)
 
 
 def _from_json(found: Any, name: str) -> Vocabulary:
@@ -85,9 +84,9 @@ def _from_json(found: Any, name: str) -> Vocabulary:
     if isinstance(found.get("vocabulary"), dict):
         counts = found.get("counts")
         found = found["vocabulary"]
-    for word, index in found.items():
-        if type(index) is not int:
-            raise DataError(f"{name}: the id of `{word}` is not a whole number")
+    if set(map(type, found.values())) - {int}:
+        wrong = next(word for word, index in found.items() if type(index) is not int)
+        raise DataError(f"{name}: the id of `{wrong}` is not a whole number")
     if counts is not None and not (
         isinstance(counts, dict) and all(type(count) is int for count in counts.values())
     ):
@@ -96,23 +95,24 @@ def _from_json(found: Any, name: str) -> Vocabulary:
         vocabulary = Vocabulary(found, counts)
     except DataError as error:
         raise DataError(f"{name}: {error.message}") from None
-    gap = next((i for i, index in enumerate(vocabulary.values()) if i != index), None)
-    if gap is not None:
+    if max(found.values(), default=-1) >= len(found):  # they differ, and none is below 0
+        gap = next(i for i, index in enumerate(sorted(found.values())) if i != index)
         raise DataError(f"{name}: no word has the id {gap}, but {len(found)} words are given")
     return _checked(vocabulary, name)
 
 
 def _from_words(words: list[Any], name: str, unit: str, first: int) -> Vocabulary:
-    ids: dict[str, int] = {}
-    for index, word in enumerate(words):
-        if not isinstance(word, str):
-            raise DataError(f"{name}: {unit} {index + first} is not a word")
-        if word in ids:
-            earlier = ids[word] + first
-            raise DataError(
-                f"{name}: `{word}` stands twice, at {unit} {earlier} and {unit} {index + first}"
-            )
-        ids[word] = index
+    if set(map(type, words)) - {str}:
+        wrong = next(index for index, word in enumerate(words) if type(word) is not str)
+        raise DataError(f"{name}: {unit} {wrong + first} is not a word")
+    ids = dict(zip(words, range(len(words)), strict=True))
+    if len(ids) < len(words):
+        again = next(index for index, word in enumerate(words) if ids[word] != index)
+        later = words.index(words[again], again + 1)
+        raise DataError(
+            f"{name}: `{words[again]}` stands twice, at {unit} {again + first} and "
+            f"{unit} {later + first}"
+        )
     return _checked(Vocabulary(ids), name)
 
 
@@ -122,8 +122,15 @@ def _checked(vocabulary: Vocabulary, name: str) -> Vocabulary:
     if "" in vocabulary:
         raise DataError(f"{name}: the word with the id {vocabulary['']} is empty")
     try:
-        for word in vocabulary:
-            require_unicode(word)
-    except DataError as error:
-        raise DataError(f"{name}: {error.message}") from None
+        require_unicode("".join(vocabulary))  # all at once: there may be a million
+    except DataError:
+        _refuse_half_characters(vocabulary, name)
     return vocabulary
+
+
+def _refuse_half_characters(vocabulary: Vocabulary, name: str) -> None:
+    for word, index in vocabulary.items():
+        try:
+            require_unicode(word)
+        except DataError as error:
+            raise DataError(f"{name}: of the word with the id {index}, {error.message}") from None

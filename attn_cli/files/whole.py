@@ -5,31 +5,45 @@ It knows bytes, not what they mean.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from attn_cli import memory
-from attn_cli.errors import DataError
+from attn_cli.ending import undoing
+from attn_cli.errors import DataError, did_you_mean_file
+
+Refuse: TypeAlias = "Callable[[bytes, str], None]"
+_PIECE = 1 << 22  # bytes
+_LARGEST_DATA, _LARGEST_TEXT = 1 << 30, 1 << 26  # bytes of what does not say how much will come
+_FILES = "/proc/self/fd"
 
 
-def read_whole(source: str | os.PathLike[str] | BinaryIO) -> tuple[str, bytes]:
+def read_whole(
+    source: str | os.PathLike[str] | BinaryIO, refuse: Refuse | None = None
+) -> tuple[str, bytes]:
     """What to call a file in messages, and its bytes.
+
+    Args:
+        refuse: see `read_bounded`.
 
     Raises:
         DataError: it is missing, a directory, unreadable, or larger than half the memory.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return "standard input", read_bounded(source, "standard input")
+        return "standard input", read_bounded(source, "standard input", refuse)
     name = f"`{os.fspath(source)}`"
     try:
-        with open_to_read(source) as file:
-            return name, read_bounded(file, name)
+        file = open_to_read(source)
     except OSError as error:
         raise unreadable(name, error) from None
+    with file:
+        return name, read_bounded(file, name, refuse)
 
 
 def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
@@ -47,32 +61,81 @@ def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
         raise DataError(f"cannot read `{os.fspath(path)}`: {error}") from None
 
 
-def read_bounded(file: BinaryIO, name: str) -> bytes:
+def read_bounded(file: BinaryIO, name: str, refuse: Refuse | None = None) -> bytes:
     """All the bytes of a stream.
 
+    Args:
+        refuse: called with the first bytes, and `name`, where more are to come; raises DataError
+            where these are nothing that could be wanted, however they go on.
+
     Raises:
-        DataError: they are more than half of the memory.
+        DataError: they cannot be read, or are more than half of the memory; of a pipe or a device,
+            which does not say how many will come, more than 1 GiB of data or 64 MiB of text.
     """
-    limit = memory.available() // 2
-    pieces, size = [], 0
-    while piece := file.read(1 << 22):
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            raise DataError(f"{name} is larger than {memory.readable(limit)}, too large to hold")
-    return b"".join(pieces)
+    limit, size = memory.available() // 2, 0
+    pieces: list[bytes] = []
+    try:
+        given = _size(file)
+        while max(size, given or 0) <= limit:
+            piece = file.read(_PIECE)
+            if not piece:
+                return b"".join(pieces)
+            if len(piece) < _PIECE and _is_terminal(file):  # one Ctrl-D is enough
+                return b"".join([*pieces, piece])
+            if not pieces and len(piece) == _PIECE:
+                if refuse is not None:
+                    refuse(piece, name)
+                if given is not None:  # at once, or all would be held twice where it is joined
+                    file.seek(-len(piece), os.SEEK_CUR)
+                    piece = file.read(max(given, _PIECE))
+            if given is None and not pieces:
+                limit = min(limit, _LARGEST_DATA if _is_data(piece) else _LARGEST_TEXT)
+            pieces.append(piece)
+            size += len(piece)
+    except OSError as error:
+        raise unreadable(name, error) from None
+    raise DataError(f"{name} is larger than {memory.readable(limit)}, too large to hold")
+
+
+def _size(file: BinaryIO) -> int | None:
+    """The bytes of a regular file; None of a stream, and of what has no descriptor."""
+    try:
+        state = os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return None
+    return state.st_size if stat.S_ISREG(state.st_mode) else None
+
+
+def _is_terminal(file: BinaryIO) -> bool:
+    try:
+        return file.isatty()
+    except AttributeError:  # no more than something with a `read`
+        return False
+
+
+def _is_data(head: bytes) -> bool:
+    """Whether bytes begin as JSON or as an archive of tensors does."""
+    is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    return is_json or head.startswith((b"PK", b"\x93NUMPY")) or head[8:9] == b"{"
 
 
 def unreadable(name: str, error: OSError) -> DataError:
     """An OSError of reading, as a sentence."""
-    return DataError(f"cannot read {name}: {(error.strerror or str(error)).lower()}")
+    missing = isinstance(error, FileNotFoundError) and error.filename
+    hint = did_you_mean_file(os.fsdecode(error.filename)) if missing else ""
+    return DataError(f"cannot read {name}: {_reason(error)}", hint)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     """Write a file whole or not at all: a new one beside it is filled, then renamed over it.
 
-    An existing file keeps its permissions, and a link keeps pointing. A device or a pipe is
-    written to as it is.
+    An existing file keeps its permissions and its owner, and a link keeps pointing. A device or a
+    pipe is written to as it is. Where the system can make files without a name (Linux), even a
+    process that is killed leaves nothing behind.
 
     Raises:
         DataError: the file cannot be written; what was there before is still there.
@@ -80,49 +143,74 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     if not os.fspath(path):
         raise DataError("the name of a file to write is empty")
     try:
-        target, mode = _target(path)
-        if mode is not None and stat.S_ISDIR(mode):
-            raise IsADirectoryError(21, "Is a directory")
-        if mode is not None and not stat.S_ISREG(mode):
-            with target.open("wb") as file:
+        old = _state(path)
+        only_directories = os.fsdecode(path).endswith(("/", os.sep))  # a Path would drop it
+        if only_directories or (old is not None and stat.S_ISDIR(old.st_mode)):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if old is not None and not stat.S_ISREG(old.st_mode):
+            with Path(path).open("wb") as file:
                 file.writelines(pieces)
             return
-        _replace(target, pieces, _new_mode() if mode is None else stat.S_IMODE(mode))
+        target = Path(os.path.realpath(path))
+        if old is not None and not os.access(target, os.W_OK):  # renaming would not ask
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        _replace(target, pieces, old)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"cannot write `{os.fspath(path)}`: {reason}") from None
+        parent = Path(path).parent
+        missing = isinstance(error, FileNotFoundError) and not parent.exists()
+        hint = f"There is no directory `{parent}`." if missing else ""
+        raise DataError(f"cannot write `{os.fspath(path)}`: {_reason(error)}", hint) from None
 
 
-def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
-    """The file that a path leads to, and its mode if it is there."""
+def _state(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """What is at a path, links followed; None for nothing."""
     try:
-        target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
-        return target, target.stat().st_mode
+        return Path(path).stat()
     except FileNotFoundError:
-        return target, None
-    except (ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
+        return None
+    except ValueError as error:  # a NUL in the name
         raise OSError(str(error)) from None
 
 
-def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
-    import tempfile  # 3 ms, for writing alone
-
-    handle, name = tempfile.mkstemp(prefix=".attn-", suffix=".part", dir=target.parent)
-    part = Path(name)
-    try:
+def _replace(target: Path, pieces: Iterable[bytes], old: os.stat_result | None) -> None:
+    part = target.with_name(f".attn-{os.urandom(8).hex()}.part")
+    with undoing(partial(_remove, part)):
+        handle, named = _new(part)
         with os.fdopen(handle, "wb") as file:
             file.writelines(pieces)
             file.flush()
-            os.fsync(file.fileno())
-        part.chmod(mode)
+            if old is not None:
+                _keep(handle, old)
+            os.fsync(handle)
+            if not named:
+                # Any `src_dir_fd` makes Python follow the link, and is not looked at otherwise.
+                os.link(f"{_FILES}/{handle}", part, src_dir_fd=handle)
         part.replace(target)
-    except BaseException:  # Ctrl-C too: nothing is left behind
-        with suppress(OSError):
-            part.unlink()
-        raise
 
 
-def _new_mode() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def _new(part: Path) -> tuple[int, bool]:
+    """A new file to write to, with or without its name; the system applies the umask."""
+    flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if hasattr(os, "O_TMPFILE") and Path(_FILES).is_dir():
+        with suppress(OSError):  # not every file system has it
+            return os.open(part.parent, flags | os.O_TMPFILE, 0o666), False
+    return os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+
+
+def _keep(handle: int, old: os.stat_result) -> None:
+    """Give a new file the owner and the permissions of the one that it replaces."""
+    if not hasattr(os, "fchown"):
+        return
+    now = os.fstat(handle)
+    if now.st_gid != old.st_gid:
+        with suppress(PermissionError):  # to a group that one is in
+            os.fchown(handle, -1, old.st_gid)
+    if now.st_uid != old.st_uid:
+        with suppress(PermissionError):  # only root may give files away
+            os.fchown(handle, old.st_uid, -1)
+    os.fchmod(handle, old.st_mode & 0o777)
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()

@@ -293,12 +293,11 @@ def _cells(text: str) -> int:
 
 def _cut(text: str, most: int = _LONGEST_LABEL) -> str:
     text = visible(text)
-    if _cells(text) <= most:
-        return text
-    kept, used = "", 0
-    for character in text:
+    used, end = 0, 0
+    for place, character in enumerate(text):
         used += _cells(character)
-        if used > most - 1:
-            break
-        kept += character
-    return kept + "…"
+        if used > most:
+            return text[:end].rstrip("\u200c\u200d") + "…"
+        if used < most:
+            end = place + 1
+    return text

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from textwrap import wrap
 
 from rich.segment import Segment
 
@@ -54,8 +53,7 @@ def lines(
         style: `auto` takes a map where the figures need several blocks of columns.
     """
     decimals = _decimals(comparison.largest, PRECISION) if precision is None else precision
-    for part in wrap(screen.symbols(_verdict(comparison, tolerance)), screen.width):
-        yield [Segment(part, TITLE)]
+    yield from wrapped(_verdict(comparison, tolerance), screen, TITLE)
     if comparison.largest:
         yield from wrapped(screen.clean(largest_change(comparison)), screen)
     yield from _texts(comparison, screen)

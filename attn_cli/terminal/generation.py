@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.cells import cell_len
 from rich.segment import Segment
 
 from attn_cli import shading
 from attn_cli.tables import PRECISION, Table, facts, plain_labels, tables
+from attn_cli.terminal.clean import fit
 from attn_cli.terminal.heatmap import cells
 from attn_cli.terminal.render import Line, wrapped
 from attn_cli.terminal.show import scale_bar, titled
@@ -43,14 +45,17 @@ def lines(
     """
     if first:
         yield from _beginning(inspection, screen)
-    settings, looking = inspection.source.settings, plain_labels(inspection.query_tokens)[0]
+    settings = inspection.source.settings
+    looking = screen.clean(plain_labels(inspection.query_tokens)[0])
     end = "; it ends the text" if settings.get("is_end") else ""
-    said = f"  id {settings.get('new_id')}, looked for by {screen.clean(looking)}{end}"
+    said = screen.clean(f"id {settings.get('new_id')}, looked for by {looking}{end}")
+    token = f"+ {screen.clean(label(str(settings['new_token'])))}"
     yield []
-    yield [
-        Segment(f"+ {screen.symbols(screen.clean(label(str(settings['new_token']))))}", TITLE),
-        Segment(screen.symbols(said), DIM),
-    ]
+    if cell_len(f"{token}  {said}") <= screen.width:
+        yield [Segment(screen.symbols(token), TITLE), Segment(screen.symbols(f"  {said}"), DIM)]
+    else:
+        yield [Segment(screen.symbols(fit(token, screen.width).rstrip()), TITLE)]
+        yield from wrapped(said, screen, first=_INDENT, indent=_INDENT)
     for table in _rows(inspection):
         yield from _row(table, screen, precision)
 

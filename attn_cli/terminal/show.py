@@ -19,7 +19,7 @@ from attn_cli.terminal import heatmap
 from attn_cli.terminal import tables as numbers
 from attn_cli.terminal.clean import fit
 from attn_cli.terminal.flow import flow_lines
-from attn_cli.terminal.render import Line, wrapped
+from attn_cli.terminal.render import Line, safe, wrapped
 from attn_cli.terminal.strongest import strongest_lines
 from attn_cli.terminal.styles import DIM, MIN_WIDTH, SHADES, TITLE, ColorDepth, Screen, cell_style
 
@@ -85,7 +85,7 @@ def console_view(
         ascii=options.ascii_only,
     )
     for line in lines(inspection, screen):
-        yield from line
+        yield from map(safe, line)
         yield Segment.line()
 
 
@@ -97,7 +97,8 @@ def heading(inspection: Inspection, screen: Screen) -> Iterator[Line]:
         title = fit(screen.clean(inspection.source.model), screen.width).rstrip()
         yield [Segment(screen.symbols(title), TITLE)]
         yield from wrapped(" · ".join(map(screen.clean, facts(inspection))), screen)
-    if pieces := folded_pieces(inspection.key_tokens):
+    pieces = folded_pieces(inspection.key_tokens)
+    if pieces and inspection.layers:
         from attn_cli.folding import sink_mass
 
         name, mass = sink_mass(inspection)
@@ -173,7 +174,7 @@ def title(table: Table, screen: Screen) -> Iterator[Line]:
     if name.cell_length + where.cell_length <= screen.width:
         yield [name, where]
     else:
-        yield [name]
+        yield from wrapped(f"{table.name}  {table.shape}", screen, TITLE)
         yield from wrapped(table.where, screen)
 
 

@@ -13,13 +13,14 @@ from rich.color import Color
 from rich.style import Style
 
 from attn_cli import palette
-from attn_cli.terminal.clean import clean
+from attn_cli.text import visible
 
 if TYPE_CHECKING:  # a list of words is drawn without numpy
     from attn_cli.tables import Scale, Table
 
 ColorDepth = Literal["none", "16", "256", "truecolor"]
 MIN_WIDTH, MAX_WIDTH = 20, 10_000
+_LONGEST = 2 * MAX_WIDTH  # characters of one text
 
 TITLE, DIM, PLAIN = Style(bold=True), Style(dim=True), Style.null()
 BLACK, WHITE = Color.from_ansi(16), Color.from_ansi(231)
@@ -67,9 +68,14 @@ class Screen:
         return text.translate(_ASCII) if self.ascii else text
 
     def clean(self, text: str) -> str:
-        """A user's text, safe and in characters that the screen can show; others as escapes."""
+        """A user's text, safe and in characters that the screen can show; others as escapes.
+
+        What no screen has room for is left out before it costs time.
+        """
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}…"
         codec = "ascii" if self.ascii and self.encoding == "utf-8" else self.encoding
-        safe = clean(text)
+        safe = visible(text)
         return safe if codec == "utf-8" else safe.encode(codec, "backslashreplace").decode(codec)
 
 

@@ -55,7 +55,12 @@ def layout(table: Table, screen: Screen, precision: int) -> Layout:
     most = max(room // (cell_width + 2 + shaded), 1)
     n_blocks = max(-(-n_columns // most), 1)
     return Layout(
-        position_width, label_width, cell_width, shaded, -(-n_columns // n_blocks), n_blocks
+        position_width,
+        label_width,
+        cell_width,
+        shaded,
+        max(-(-n_columns // n_blocks), 1),
+        n_blocks,
     )
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from attn_cli.checkpoints.masks import MaskKind
+from attn_cli.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class Family:
+@dataclass(init=False, eq=False, repr=False)
+class Family(Frozen):
     """One family of models.
 
     `settings` say where config.json has a value and what transformers takes for it when it is left

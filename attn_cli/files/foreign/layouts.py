@@ -23,6 +23,7 @@ from attn_cli.files.foreign import Hints, Reading, axes, names, rows, tokens
 from attn_cli.files.foreign.names import Found, Group
 from attn_cli.files.foreign.tensors import Tensors
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source
+from attn_cli.operations import lower_triangle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,17 +47,21 @@ class _Laid(NamedTuple):
     """The layers of a group with their axes in order."""
 
     layers: list[Floats]
+    given: list[NDArray[Any]]  # the same before they became float32
     indices: list[int]
     notes: tuple[str, ...]
     doubts: tuple[str, ...]
 
 
-def read(tensors: Tensors, name: str, hints: Hints, file_hash: str | None = None) -> list[Reading]:
+def read(
+    tensors: Tensors, name: str, hints: Hints, file_hash: Callable[[], str] | None = None
+) -> list[Reading]:
     """The Inspections in the tensors of a file: one, or an encoder's, a decoder's and the cross's.
 
     Args:
         name: of the file, for messages.
         hints: what a person says about it.
+        file_hash: called where there is something to read: it takes a while for a large file.
 
     Raises:
         DataError: they are no attention, or it cannot be told which array is what.
@@ -81,7 +86,7 @@ def _reading(
     tensors: Tensors,
     name: str,
     hints: Hints,
-    file_hash: str | None,
+    file_hash: Callable[[], str] | None,
 ) -> Reading:
     main = found.weights or found.logits or found.query
     assert main is not None
@@ -114,7 +119,7 @@ def _reading(
             model=_model(tensors, name, main),
             settings=settings,
             dtype=part.dtype,
-            file_hash=file_hash,
+            file_hash=None if file_hash is None else file_hash(),
             precision=part.decimals,
         ),
     )
@@ -152,7 +157,9 @@ def _given(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> _Pa
         listed = " and ".join(f"{q} × {k}" for q, k in sizes[:2])
         raise DataError(f"{group.shown} differ in queries and keys: {listed}")
     dtype, is_ordered = _dtype(group, tensors), hints.axes is not None
-    stack = rows.Stack(group.shown, laid.layers, laid.indices, dtype, is_ordered)
+    stack = rows.Stack(
+        group.shown, laid.layers, laid.indices, dtype, is_ordered, laid.given, tensors.is_json
+    )
     judged = rows.judge(stack, are_logits=found.weights is None, causal=causal, rows=hints.rows)
     n_head, n_query, n_key = judged.layers[0].shape
     doubts = judged.doubts
@@ -187,6 +194,7 @@ def _lay(
         guess: the axes by a shape, where no hint says them.
     """
     layers: list[Floats] = []
+    given: list[NDArray[Any]] = []
     indices: list[int] = []
     notes: list[str] = []
     doubts: list[str] = []
@@ -205,9 +213,10 @@ def _lay(
         for layer in _float32(arranged, what):
             indices.append(number if group.is_numbered and number is not None else len(layers))
             layers.append(layer)
+        given += list(arranged)
     if len(set(indices)) < len(indices):  # an array a layer, and layers in each
         indices = list(range(len(layers)))
-    return _Laid(layers, indices, tuple(notes), tuple(doubts))
+    return _Laid(layers, given, indices, tuple(notes), tuple(doubts))
 
 
 def _axes_note(group: Group, shape: tuple[int, ...], order: str) -> str:
@@ -248,8 +257,9 @@ def _computed(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> 
         raise UsageError(f"`--rows {hints.rows}`: the weights are computed from query and key")
     query, key = (_lay_vectors(one, tensors, hints) for one in (found.query, found.key))
     value = _lay_vectors(found.value, tensors, hints) if found.value else None
-    if query.indices != key.indices or (value and value.indices != query.indices):
-        raise DataError(f"{found.query.shown} and {found.key.shown} are not of the same layers")
+    for group, laid in ((found.key, key), (found.value, value)):
+        if group and laid and laid.indices != query.indices:
+            raise DataError(f"{found.query.shown} and {group.shown} are not of the same layers")
     scale = _scale(tensors)
     layers = [
         _attended(index, q, k, v, scale, causal=causal)
@@ -266,7 +276,7 @@ def _computed(found: Found, tensors: Tensors, hints: Hints, *, causal: bool) -> 
     how = "1/√d_head" if scale is None else f"{scale:g}, as the file says"
     mask = "a causal mask" if causal else "no mask (`--causal` sets one)"
     note = f"the weights are computed: softmax(query · key × {how}), with {mask}"
-    allowed = rows.lower_triangle(*layers[0].weights.shape[1:]) if causal else None
+    allowed = lower_triangle(*layers[0].weights.shape[1:]) if causal else None
     notes = (*query.notes, *key.notes, note)
     return _Part(layers, allowed, causal, "float32", None, notes, query.doubts)
 
@@ -280,11 +290,14 @@ def _attended(
     memory.require(12 * q.shape[0] * n_query * n_key, f"the weights of layer {index}")
     if causal and n_query > n_key:
         raise DataError(f"layer {index}: called causal, with {n_query} queries for {n_key} keys")
-    allowed = rows.lower_triangle(n_query, n_key) if causal else None
+    allowed = lower_triangle(n_query, n_key) if causal else None
     with np.errstate(all="ignore"):  # what float32 cannot hold is refused
         done = attend(q, k, k if v is None else v, scale=scale, allowed=allowed)
     if not np.isfinite(done.scores).all():
         raise DataError(f"layer {index}: query · key is beyond what float32 holds")
+    seen = slice(None) if allowed is None else allowed
+    if scale is not None and not np.isfinite(done.logits[:, seen]).all():
+        raise DataError(f"layer {index}: query · key × `scale` {scale:g} is beyond float32")
     return Layer(
         index=index,
         scale=1 / math.sqrt(q.shape[2]) if scale is None else scale,
@@ -315,6 +328,8 @@ def _scale(tensors: Tensors) -> float | None:
         return None
     if not np.isfinite(scale).all():
         raise DataError(f"`scale` is not a finite number: {float(scale.item())}")
+    if abs(float(scale.item())) > float(np.finfo(np.float32).max):
+        raise DataError(f"`scale` is beyond float32: {float(scale.item()):g}")
     return float(scale.item())
 
 

@@ -177,7 +177,9 @@ def _cannot_choose(groups: Sequence[Group], name: str) -> DataError:
             "Save the attention weights as `weights`, axes (layers, heads, queries, keys).",
         )
     listed = ", ".join(one.shown for one in groups[:6]) + (", …" if len(groups) > 6 else "")
+    n_array = sum(len(one.members) for one in groups)
+    held = "one array" if n_array == 1 else f"{n_array:,} arrays"
     return DataError(
-        f"{name} holds {len(groups)} arrays, and which is attention is not said: {listed}",
+        f"{name} holds {held}, and which is attention is not said: {listed}",
         "Save the attention weights as `weights`, or alone.",
     )

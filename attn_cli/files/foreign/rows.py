@@ -14,14 +14,17 @@ import numpy as np
 from attn_cli.errors import DataError
 from attn_cli.files.foreign import Rows
 from attn_cli.inspection import row_tolerance
-from attn_cli.operations import softmax
+from attn_cli.operations import lower_triangle, softmax
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from attn_cli.types import Booleans, Floats
 
 # Decimals of rounded numbers: from the seventh on rounding hides in float32's own; and how much of
 # a row it may have taken or added before the row is no longer shown as one.
 _FEWEST_DECIMALS, _MOST_DECIMALS, _MOST_ROUNDED_AWAY = 2, 6, 0.02
+_TOGETHER = 1 << 20  # numbers that are looked at at once
 
 
 class Judged(NamedTuple):
@@ -45,6 +48,8 @@ class Stack(NamedTuple):
     indices: Sequence[int]
     dtype: str
     is_ordered: bool = False  # a person said which axis is what
+    given: Sequence[NDArray[Any]] = ()  # the same before they became float32
+    is_json: bool = False  # there minus infinity is `null`
 
 
 def judge(stack: Stack, *, are_logits: bool, causal: bool, rows: Rows | None) -> Judged:
@@ -153,11 +158,15 @@ def _without_empty_rows(stack: Stack) -> tuple[Stack, Booleans]:
     A query that may look at nothing (padding) has such a row: 0 / 0 in many a program.
     """
     empty = np.ones(stack.layers[0].shape[1], dtype=bool)
+    some = max(1, _TOGETHER // stack.layers[0].shape[2])
     for head in (head for layer in stack.layers for head in layer):
         rows = np.flatnonzero(empty)
         if not rows.size:
             return stack, empty
-        empty[rows] = ((head[rows] == 0) | np.isnan(head[rows])).all(axis=1)
+        for start in range(0, rows.size, some):
+            part = rows[start : start + some]
+            numbers = head[part]
+            empty[part] = ((numbers == 0) | np.isnan(numbers)).all(axis=1)
     if empty.all():
         raise DataError(f"{stack.what} holds nothing but zeros or what is not a number")
     if not empty.any():
@@ -230,11 +239,6 @@ def _is_rounded(layer: Floats, decimals: int) -> bool:
     return bool((np.abs(scaled - scaled.round()) <= slack).all())
 
 
-def lower_triangle(n_query: int, n_key: int) -> Booleans:
-    """True where a key is no later than the query; the queries are the last of the keys."""
-    return np.tri(n_query, n_key, n_key - n_query, dtype=bool)
-
-
 def _causal(stack: Stack, claimed: bool) -> tuple[bool, str]:
     """Whether no weight lies above the diagonal, and a doubt where that was claimed and is not."""
     _, n_query, n_key = stack.layers[0].shape
@@ -242,11 +246,10 @@ def _causal(stack: Stack, claimed: bool) -> tuple[bool, str]:
         return False, f"{stack.what}: called causal, with more queries than keys" * claimed
     later = ~lower_triangle(n_query, n_key)
     for layer, index in zip(stack.layers, stack.indices, strict=True):
-        above = layer[:, later]
-        if above.any():
+        if any(np.logical_and(head, later).any() for head in layer):
             if not claimed:
                 return False, ""
-            mass = above.sum(axis=1, dtype=np.float64)
+            mass = layer.sum(axis=(1, 2), dtype=np.float64, where=later)
             head, share = int(mass.argmax()), mass.max() / n_query
             return False, (
                 f"{stack.what}: called causal, but in layer {index}, head {head} a mean of "
@@ -265,10 +268,21 @@ def _refuse(stack: Stack, place: int, bad: Booleans, problem: str, hint: str = "
     at = np.unravel_index(int(bad.argmax()), bad.shape)
     names = ("head", "query", "key")[: len(at)]
     where = ", ".join(f"{name} {int(i)}" for name, i in zip(names, at, strict=True))
-    value: Any = stack.layers[place][at]
+    value = _said(stack, place, at) if len(at) == 3 else ""
     raise DataError(
         f"{stack.what}: layer {stack.indices[place]}, {where} is {problem.format(value)}", hint
     )
+
+
+def _said(stack: Stack, place: int, at: tuple[Any, ...]) -> str:
+    """A number of a layer as the file has it, where float32 has it otherwise."""
+    value = stack.layers[place][at]
+    given = stack.given[place][at] if stack.given else value
+    if np.isfinite(given) and not np.isfinite(value):
+        return f"{given:g}, beyond float32"
+    if stack.is_json and np.isinf(value):
+        return "minus infinity (null in JSON)" if value < 0 else "beyond float64"
+    return str(value)
 
 
 def _no_weights(stack: Stack, empty: Booleans) -> DataError:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _DEEPEST = 16  # levels of objects and arrays
 _NUMBERS = {"dtype": np.dtype(np.float64), "infinite": True}
-_BOOLEANS = {"dtype": np.dtype(bool), "infinite": False}
+_BOOLEANS = {"dtype": np.dtype(bool), "infinite": False, "guessed": True}
+_MOST_WORDS = 1 << 20  # of an array: a token for each row of a matrix of terabytes
+_MOST = 65_536  # arrays in one document: far more than a model has heads
 
 
 class Tensors(NamedTuple):
@@ -29,6 +31,7 @@ class Tensors(NamedTuple):
     arrays: dict[str, NDArray[Any]]  # real numbers and booleans
     words: dict[str, Any]  # a string, or strings in lists
     dtypes: dict[str, str]  # the precision of an array where its own dtype does not tell
+    is_json: bool = False  # there minus infinity is `null`
 
 
 def from_arrays(found: Mapping[str, NDArray[Any]], name: str) -> Tensors:
@@ -39,6 +42,10 @@ def from_arrays(found: Mapping[str, NDArray[Any]], name: str) -> Tensors:
     """
     tensors = Tensors({}, {}, {})
     for key, array in found.items():
+        if array.dtype.kind in "US" and array.size > _MOST_WORDS:
+            raise DataError(
+                f"{name}: `{key}` holds {array.size:,} words; {_MOST_WORDS:,} are the most"
+            )
         if array.dtype.kind == "U":
             tensors.words[key] = array.tolist()
         elif array.dtype.kind == "S":
@@ -79,20 +86,25 @@ def from_json(value: Any, name: str) -> Tensors:
     Raises:
         DataError: an array is ragged or holds what is no number; the message names the place.
     """
-    tensors = Tensors({}, {}, {})
-    reader = Reader(name)
-    for key, item in _leaves(value, "", name, 0):
+    tensors = Tensors({}, {}, {}, is_json=True)
+    reader, leaves = Reader(name), list(_leaves(value, "", name, 0))
+    if sum(isinstance(item, list) for _, item in leaves) > _MOST:
+        raise DataError(f"{name} holds more than {_MOST:,} arrays")
+    for key, item in leaves:
         leaf = _first_leaf(item)
         if isinstance(leaf, str) and _is_words(item):
             tensors.words[key] = item
-        elif isinstance(item, list) or type(item) in (int, float, bool):
-            place = key or "the array"
-            declared = _BOOLEANS if isinstance(leaf, bool) else _NUMBERS
-            depth = _depth(item)
+        elif type(item) in (int, float, bool):
+            try:
+                tensors.arrays[key] = np.array(item, bool if isinstance(item, bool) else np.float64)
+            except OverflowError:
+                raise reader.fail(key or "the document", "is a number beyond float64") from None
+        elif isinstance(item, list):
+            place, depth = key or "the array", _depth(item)
             if depth > _DEEPEST:
                 raise DataError(f"{name}: `{place}` is nested deeper than {_DEEPEST} levels")
-            array = reader.array(item if depth else [item], place, max(depth, 1), declared)
-            tensors.arrays[key] = array if depth else array[0]
+            declared = _BOOLEANS if isinstance(leaf, bool) else _NUMBERS
+            tensors.arrays[key] = reader.array(item, place, depth, declared)
             tensors.dtypes[key] = "float32"
     return tensors
 

@@ -16,7 +16,7 @@ from attn_cli.files.foreign import Hints
 from attn_cli.files.foreign.names import Stack, role_of, words
 from attn_cli.files.foreign.tensors import Tensors
 from attn_cli.inspection import Token
-from attn_cli.strict_json import parse
+from attn_cli.strict_json import decoded, parse
 
 if TYPE_CHECKING:
     from attn_cli.types import Integers
@@ -53,12 +53,7 @@ def parse_list(data: bytes, name: str) -> tuple[str, ...]:
         if wrong is not None:
             raise DataError(f"{name}: `[{wrong}]` is not a string")
         return tuple(found)
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
-        ) from None
+    lines = decoded(data, name).split("\n")
     if lines[-1] == "":
         lines.pop()
     if not lines:
@@ -154,7 +149,7 @@ def _ids(tensors: Tensors, hints: Hints, n_query: int) -> Integers | None:
     for name, array in tensors.arrays.items():
         if role_of(name) == "ids" and array.dtype.kind in "iuf" and array.ndim in (1, 2):
             row = array if array.ndim == 1 else array[hints.batch or 0 : (hints.batch or 0) + 1]
-            row = row.reshape(-1)
+            row = row.reshape(-1).astype(np.float64)  # exact up to 2**53
             whole = (np.abs(row) < 2**53) & (row == np.floor(row))
             if row.shape == (n_query,) and whole.all():
                 return row.astype(np.int64)

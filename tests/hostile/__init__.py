@@ -1,0 +1,1 @@
+"""A corpus of hostile cases, made by these modules and run by `python tests/hostile`."""
