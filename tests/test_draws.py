@@ -5,10 +5,9 @@ What torch itself draws is compared in `test_tutorial_torch`; here the stream is
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
+from pace import promptly
 
 from attn_cli.draws import MKL_MODULUS, MKL_MULTIPLIER, draw_weights, dropout_factors
 from attn_cli.recipes import Recipe, recipe
@@ -112,6 +111,5 @@ def test_dropout_keeps_its_share_and_scales_it(generator: str) -> None:
 
 
 def test_a_million_factors_take_no_loop() -> None:
-    start = time.monotonic()
-    dropout_factors(recipe(dropout=0.5, dropout_generator="mkl"), (1 << 20,))
-    assert time.monotonic() - start < 2
+    with promptly():
+        dropout_factors(recipe(dropout=0.5, dropout_generator="mkl"), (1 << 20,))

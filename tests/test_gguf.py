@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pace import promptly
 
 from attn_cli.checkpoints.gguf import GgufFile
 from attn_cli.errors import AttnError, DataError, UsageError
@@ -309,20 +309,16 @@ def test_only_a_version_that_is_turned_is_called_big_endian(
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_broken_file_is_refused_where_it_is_broken(case: str, tmp_path: Path) -> None:
     data, expected = HOSTILE[case]
-    started = time.process_time()
-    with pytest.raises(DataError) as caught:
+    with promptly(), pytest.raises(DataError) as caught:
         opened(data, tmp_path)
-    assert time.process_time() - started < 1
     assert expected in caught.value.message
     assert str(tmp_path / "model.gguf") in caught.value.message
     assert len(caught.value.message) < 500
 
 
 def test_millions_of_strings_are_refused_before_they_are_made(tmp_path: Path) -> None:
-    started = time.process_time()
-    with pytest.raises(DataError, match="too many strings"):
+    with promptly(), pytest.raises(DataError, match="too many strings"):
         opened(metadata(pair("a", ARRAY, listed(STRING, 5_000_000, bytes(40_000_000)))), tmp_path)
-    assert time.process_time() - started < 1
 
 
 def test_many_strings_are_refused_in_many_lists_as_in_one(tmp_path: Path) -> None:
@@ -333,10 +329,8 @@ def test_many_strings_are_refused_in_many_lists_as_in_one(tmp_path: Path) -> Non
 
 def test_many_arrays_in_an_array_are_refused_before_they_are_made(tmp_path: Path) -> None:
     inner = listed(U8, 0, b"")
-    started = time.process_time()
-    with pytest.raises(DataError, match="too many arrays"):
+    with promptly(), pytest.raises(DataError, match="too many arrays"):
         opened(metadata(pair("a", ARRAY, listed(ARRAY, 500_000, inner * 500_000))), tmp_path)
-    assert time.process_time() - started < 1
 
 
 def test_more_metadata_than_is_sensible_is_refused_unread(tmp_path: Path) -> None:

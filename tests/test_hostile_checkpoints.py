@@ -9,7 +9,6 @@ import json
 import re
 import struct
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from checkpoint_files import reference, safetensors_bytes
 from conftest import Ran, run
+from pace import promptly
 
 from attn_cli.checkpoints.inspecting import Model, Text
 from attn_cli.checkpoints.locate import open_checkpoint
@@ -139,11 +139,9 @@ def test_a_hostile_checkpoint_is_refused_at_once(name: str, tmp_path: Path) -> N
     spoil(directory)
     text = "w5 w6 w899" if name == "tokenizer disagrees" else "w5 w6 w7"
     tracemalloc.start()
-    before = time.process_time()
     try:
-        with pytest.raises(AttnError) as caught:
+        with promptly(), pytest.raises(AttnError) as caught:
             Model(open_checkpoint(str(directory))).inspect(Text(text))
-        assert time.process_time() - before < 1
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()

@@ -101,6 +101,15 @@ MISSING: dict[str, tuple[int, Callable[[Path], None], str, str]] = {
         "has 3 safetensors files and no model.safetensors.index.json",
         "index",
     ),
+    "shards beyond count": (
+        3,
+        replaced(
+            "model.safetensors.index.json",
+            json.dumps({"weight_map": {f"{n}": f"{n}.safetensors" for n in range(1001)}}).encode(),
+        ),
+        "names more than 1,000 files",
+        "",
+    ),
     "config is a list": (1, replaced("config.json", b"[]"), "is not a JSON object", ""),
     "config is broken": (1, replaced("config.json", b"{"), "config.json is not JSON", ""),
     "config is huge": (1, replaced("config.json", b" " * 5_000_000), "too large", ""),

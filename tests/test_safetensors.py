@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import safetensors
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pace import promptly
 
 from attn_cli.checkpoints.safetensors import (
     Safetensors,
@@ -191,10 +191,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_broken_file_is_refused_where_it_is_broken(case: str, tmp_path: Path) -> None:
     data, expected = HOSTILE[case]
-    started = time.process_time()
-    with pytest.raises(DataError) as caught:
+    with promptly(), pytest.raises(DataError) as caught:
         opened(data, tmp_path)
-    assert time.process_time() - started < 1
     assert expected in caught.value.message
     assert str(tmp_path / "model.safetensors") in caught.value.message
     # Not stricter than the format: the library refuses each of these as well ...

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pace import promptly
 
 from attn_cli.errors import DataError
 from attn_cli.files.vectors import load
@@ -160,10 +160,8 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_no_vector_file(case: str) -> None:
     data, message = BAD[case]
-    start = time.monotonic()
-    with pytest.raises(DataError) as caught:
+    with promptly(), pytest.raises(DataError) as caught:
         read(data)
-    assert time.monotonic() - start < 1
     assert message in caught.value.message
     assert "standard input" in caught.value.message and "\n" not in caught.value.message
     assert "Error" not in caught.value.message and "attribute" not in caught.value.message

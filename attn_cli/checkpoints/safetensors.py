@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # The format allows 100 MB; a header of 25 MB has 200,000 tensors, and is parsed within a second.
 _MAX_HEADER = 25_000_000
-_MAX_INDEX = 50_000_000
+_MAX_INDEX = 25_000_000
+_MAX_SHARDS = 1000  # no model has half of that
 _MAX_DIMENSIONS = 32  # numpy 1.26's
 _MOST = 2**63 - 1
 _SHOWN = 200  # characters of a file's own text in a message
@@ -160,23 +161,29 @@ def read_index(path: Path) -> dict[str, str]:
     """The file that holds each tensor, from a `model.safetensors.index.json`.
 
     Raises:
-        DataError: it is no such index, or names a file outside its own directory.
+        DataError: it is no such index, names a file outside its own directory, or too many.
     """
     index = parse(read_bounded(path, _MAX_INDEX), str(path))
     homes = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(homes, dict) or not homes:
         raise DataError(f"{path} has no `weight_map` that names the shards")
+    known: set[str] = set()  # most tensors are in the file of the one before
     for tensor, file in homes.items():
-        if (
-            not isinstance(file, str)
-            or file != Path(file).name
-            or not file.endswith(".safetensors")
-        ):
-            raise DataError(
-                f"{path}: tensor `{tensor}` is said to be in {file!r}, which is no name of a "
-                "safetensors file beside it"
-            )
+        if not isinstance(file, str) or file not in known:
+            if not _is_beside(file):
+                raise DataError(
+                    f"{path}: tensor `{tensor}` is said to be in {file!r}, which is no name of a "
+                    "safetensors file beside it"
+                )
+            known.add(file)
+            if len(known) > _MAX_SHARDS:
+                raise DataError(f"{path} names more than {_MAX_SHARDS:,} files")
     return homes
+
+
+def _is_beside(file: object) -> bool:
+    is_name = isinstance(file, str) and file == Path(file).name
+    return is_name and file.endswith(".safetensors")
 
 
 def check_index(tensors: Safetensors, homes: Mapping[str, str], path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = b"\x93NUMPY"
+MOST_ARRAYS = 4096  # in one file, whatever its kind: a hundred layers with forty each
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # of the length of a header, by the format's version
 _LONGEST_HEADER = 10_000  # bytes; numpy's own limit
 _MOST_AXES = 32  # numpy 1.26's

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 # Zeros, a diagonal and equal rows pack a thousand times smaller, so that much may come of anything:
 # the numbers, and a header each. A larger member of a larger archive that is unpacked to so many
 # times its size is there to fill the memory.
-_MOST = 4096  # arrays: a hundred layers with forty each
-_HARMLESS = (1 << 26) + (_MOST << 7)
+_HARMLESS = (1 << 26) + (npy.MOST_ARRAYS << 7)
 _LARGE, _THINNEST = 1 << 25, 100
 _PIECE = 1 << 20  # bytes that are unpacked at once
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -63,8 +62,8 @@ def members(data: bytes, name: str) -> dict[str, NDArray[Any]]:
     Raises:
         DataError: it is no archive of arrays, is damaged, or claims more than it holds.
     """
-    if data.count(_LISTED) > _MOST:
-        raise DataError(f"{name} holds more than {_MOST:,} arrays")
+    if data.count(_LISTED) > npy.MOST_ARRAYS:
+        raise DataError(f"{name} holds more than {npy.MOST_ARRAYS:,} arrays")
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except MemoryError:

@@ -18,7 +18,7 @@ import numpy as np
 from attn_cli import memory
 from attn_cli.errors import DataError, UsageError
 from attn_cli.files.apart import put_together, take_apart
-from attn_cli.files.npy import require_booleans
+from attn_cli.files.npy import MOST_ARRAYS, require_booleans
 from attn_cli.strict_json import parse, shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 DOCUMENT = "attn"  # the key in `__metadata__` that holds the document without its arrays
-_LONGEST_HEADER, _MOST = 25_000_000, 65_536  # bytes, and tensors: no model has half of that
+_LONGEST_HEADER = 25_000_000  # bytes
+_EACH = b'"dtype"'  # what a header has once for each tensor, and within no string
 
 _DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4"}
 _DTYPES |= {"I32": "<i4", "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
@@ -87,11 +88,11 @@ def contents(data: bytes, name: str) -> Contents:
             f"{name}: the header should be {length:,} bytes, and {len(data) - 8:,} are there; "
             f"{_LONGEST_HEADER:,} are the most"
         )
+    if data.count(_EACH, 8, 8 + length) > MOST_ARRAYS:
+        raise DataError(f"{name} holds more than {MOST_ARRAYS:,} tensors")
     header = parse(data[8 : 8 + length], f"{name}, header")
     if not isinstance(header, dict):
         raise DataError(f"{name}: the header is not an object")
-    if len(header) > _MOST:
-        raise DataError(f"{name} holds {len(header):,} tensors; {_MOST:,} are the most")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise DataError(f"{name}: `__metadata__` is not an object of strings")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from attn_cli.errors import DataError
 from attn_cli.files import safetensors
 from attn_cli.files.document import Reader
+from attn_cli.files.npy import MOST_ARRAYS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 _DEEPEST = 16  # levels of objects and arrays
 _NUMBERS = {"dtype": np.dtype(np.float64), "infinite": True}
 _BOOLEANS = {"dtype": np.dtype(bool), "infinite": False, "guessed": True}
+_ALONE = ("scale", "causal")  # the numbers that mean something by themselves
+_MOST_NAMES = 1 << 18  # in one document
 _MOST_WORDS = 1 << 20  # of an array: a token for each row of a matrix of terabytes
-_MOST = 65_536  # arrays in one document: far more than a model has heads
 
 
 class Tensors(NamedTuple):
@@ -81,15 +84,18 @@ def from_json(value: Any, name: str) -> Tensors:
     """The arrays in a parsed JSON document: nested arrays of numbers, or an object of them.
 
     Objects within objects, and objects in arrays, lengthen the names: `layers.0.weights`. A `null`
-    among numbers is minus infinity, as in what attn writes: a masked logit.
+    among numbers is minus infinity, as in what attn writes: a masked logit. A number that is in no
+    array is left out, unless it is a `scale` or says whether a mask is `causal`.
 
     Raises:
         DataError: an array is ragged or holds what is no number; the message names the place.
     """
     tensors = Tensors({}, {}, {}, is_json=True)
-    reader, leaves = Reader(name), list(_leaves(value, "", name, 0))
-    if sum(isinstance(item, list) for _, item in leaves) > _MOST:
-        raise DataError(f"{name} holds more than {_MOST:,} arrays")
+    reader, leaves = Reader(name), list(islice(_leaves(value, "", name, 0), _MOST_NAMES + 1))
+    if len(leaves) > _MOST_NAMES:
+        raise DataError(f"{name} holds more than {_MOST_NAMES:,} names")
+    if sum(isinstance(item, list) for _, item in leaves) > MOST_ARRAYS:
+        raise DataError(f"{name} holds more than {MOST_ARRAYS:,} arrays")
     for key, item in leaves:
         leaf = _first_leaf(item)
         if isinstance(leaf, str) and _is_words(item):
@@ -120,6 +126,8 @@ def _leaves(value: Any, name: str, file: str, level: int) -> Iterator[tuple[str,
         yield name, value
         return
     for key, item in items:
+        if type(item) in (int, float, bool) and (name or key not in _ALONE):
+            continue
         yield from _leaves(item, f"{name}.{key}" if name else str(key), file, level + 1)
 
 
