@@ -182,8 +182,7 @@ def read_index(path: Path) -> dict[str, str]:
 
 
 def _is_beside(file: object) -> bool:
-    is_name = isinstance(file, str) and file == Path(file).name
-    return is_name and file.endswith(".safetensors")
+    return isinstance(file, str) and file == Path(file).name and file.endswith(".safetensors")
 
 
 def check_index(tensors: Safetensors, homes: Mapping[str, str], path: Path) -> None:

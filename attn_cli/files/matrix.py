@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -16,9 +19,9 @@ import numpy as np
 from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError
-from attn_cli.files import npy
+from attn_cli.files import nested, npy
 from attn_cli.files.beginning import of_text
-from attn_cli.files.vectors import number, read_csv
+from attn_cli.files.vectors import number, numbers, read_csv
 from attn_cli.files.whole import read_whole
 from attn_cli.strict_json import parse, shown
 
@@ -69,8 +72,7 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
         return _from_json(data, name, what)
     if b"," not in data:  # as numpy.savetxt sets numbers apart
         data = b"\n".join(b",".join(line.split()) for line in data.splitlines())
-    rows = [[_Figure(cell) for cell in row] for row in read_csv(data, name)[1]]
-    return _from_figures(rows, name)
+    return _from_figures(read_csv(data, name)[1], name, str)
 
 
 def _as_json(data: bytes) -> bytes:
@@ -101,10 +103,33 @@ def _from_json(data: bytes, name: str, what: What | None) -> Student:
     return _from_figures(found, name)._replace(what=kind)
 
 
-def _from_figures(found: Any, name: str) -> Student:
-    figures: list[str] = []
-    values = _nested(found, name, "", figures)
-    return _checked(values, _decimals(figures), name)
+def _from_figures(found: Any, name: str, figure: type[str] = _Figure) -> Student:
+    """Lists of numbers, within lists, as a matrix.
+
+    Args:
+        figure: the type of a number as it is written.
+
+    Raises:
+        DataError: a number is none, or lists differ in length; the message names the place.
+    """
+    if not isinstance(found, list):
+        raise DataError(f"{name}: the document should hold rows of numbers")
+    ndim = _depth(found)
+    if ndim > _MOST_AXES:
+        raise DataError(f"{name} has more than {_MOST_AXES} axes")
+    rows, shape = nested.innermost(found, "", ndim, partial(_misplaced, name))
+    items = list(chain.from_iterable(rows))
+    given = _all_numbers(items, figure)
+    if None in given:
+        index = given.index(None)
+        place = nested.at(shape, index)
+        raise DataError(f"{name}: `{place}` is not a number: {shown(items[index])}")
+    values = np.array(given, dtype=np.float64).reshape(shape)
+    return _checked(values, _decimals(item for item in items if type(item) is figure), name)
+
+
+def _misplaced(name: str, place: str, what: str) -> DataError:
+    return DataError(f"{name}: `{place}` {what}")
 
 
 def _from_inspection(inspection: Inspection, what: What | None, name: str) -> Student:
@@ -128,38 +153,25 @@ def _from_array(array: NDArray[Any], name: str) -> Student:
     return _checked(array.astype(np.float64), decimals, name)
 
 
-def _nested(value: Any, name: str, place: str, figures: list[str]) -> Any:
-    """Lists of numbers as one array; `figures` gets those that have decimals.
-
-    Raises:
-        DataError: a number is none, or lists differ in length; the message names the place.
-    """
-    if not isinstance(value, list):
-        where = f"`{place}`" if place else "the document"
-        raise DataError(f"{name}: {where} should hold rows of numbers")
-    if place.count("[") >= _MOST_AXES:
-        raise DataError(f"{name} has more than {_MOST_AXES} axes")
-    if value and isinstance(value[0], list):
-        parts = [_nested(item, name, f"{place}[{i}]", figures) for i, item in enumerate(value)]
-        for index, part in enumerate(parts):
-            if part.shape != parts[0].shape:
-                raise DataError(
-                    f"{name}: `{place}[{index}]` has {len(part)} entries where others have "
-                    f"{len(parts[0])}"
-                )
-        return np.stack(parts)
-    figures.extend(item for item in value if isinstance(item, _Figure))
-    numbers = [_number(item) for item in value]
-    if None in numbers:
-        index = numbers.index(None)
-        raise DataError(f"{name}: `{place}[{index}]` is not a number: {shown(value[index])}")
-    return np.array(numbers, dtype=np.float64)
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list) and depth <= _MOST_AXES:
+        depth += 1
+        value = value[0] if value else None
+    return depth
 
 
-def _number(item: Any) -> float | None:
+def _all_numbers(items: list[Any], figure: type[str]) -> list[float | None]:
+    """The number of each item, None where it has none."""
+    if set(map(type, items)) == {figure} and (found := numbers(items)) is not None:
+        return [*found]
+    return [_number(item, figure) for item in items]
+
+
+def _number(item: Any, figure: type[str]) -> float | None:
     if item is None:  # a masked logit in a document of ours
         return -math.inf
-    if isinstance(item, _Figure):
+    if type(item) is figure:
         found = number(item.strip())
         return found if isinstance(found, float) else None
     if type(item) is int:
@@ -167,13 +179,13 @@ def _number(item: Any) -> float | None:
     return None
 
 
-def _decimals(figures: Any) -> int:
-    """The most decimals that any of the numbers is written with.
+def _decimals(figures: Iterable[str]) -> int:
+    """The most decimals that any of the first numbers is written with.
 
     >>> _decimals(["0.5", "-0.6870", "1.5e-1", "nan"])
     4
     """
-    return max((_decimals_of(figure) for figure in figures), default=0)
+    return max(map(_decimals_of, islice(figures, _MOST_LOOKED_AT)), default=0)
 
 
 def _decimals_of(figure: str) -> int:

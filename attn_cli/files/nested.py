@@ -54,19 +54,7 @@ def array(
     Raises:
         DataError: lists differ in length, or hold what they should not.
     """
-    rows, shape = [value], [len(value)]
-    for _ in range(1, ndim):
-        rows = list(chain.from_iterable(rows))
-        if set(map(type, rows)) - {list}:
-            index = next(i for i, row in enumerate(rows) if type(row) is not list)
-            what = f"should be an array, not {kind_of(rows[index])}"
-            raise fail(_place(place, shape, index), what)
-        length = len(rows[0]) if rows else 0
-        if set(map(len, rows)) - {length}:
-            index = next(i for i, row in enumerate(rows) if len(row) != length)
-            what = f"has {len(rows[index])} entries where others have {length}"
-            raise fail(_place(place, shape, index), what)
-        shape.append(length)
+    rows, shape = innermost(value, place, ndim, fail)
     found = np.empty((len(rows), shape[-1]), declared["dtype"])
     some = max(1, _TOGETHER // max(1, shape[-1]))
     for start in range(0, len(rows) if shape[-1] else 0, some):
@@ -75,9 +63,43 @@ def array(
             found[start : start + some] = _numbers(part, declared)
         except DataError:
             for index, row in enumerate(part, start):
-                _require(row, _place(place, shape[:-1], index), declared, fail)
+                _require(row, place + at(shape[:-1], index), declared, fail)
             raise
     return found.reshape(shape)
+
+
+def innermost(
+    value: list[Any], place: str, ndim: int, fail: Fail
+) -> tuple[list[list[Any]], list[int]]:
+    """The innermost of lists nested `ndim` deep, in order, and the shape of the whole.
+
+    Raises:
+        DataError: lists differ in length, or something else stands where a list should.
+    """
+    rows, shape = [value], [len(value)]
+    for _ in range(1, ndim):
+        rows = list(chain.from_iterable(rows))
+        if set(map(type, rows)) - {list}:
+            index = next(i for i, row in enumerate(rows) if type(row) is not list)
+            what = f"should be an array, not {kind_of(rows[index])}"
+            raise fail(place + at(shape, index), what)
+        length = len(rows[0]) if rows else 0
+        if set(map(len, rows)) - {length}:
+            index = next(i for i, row in enumerate(rows) if len(row) != length)
+            what = f"has {len(rows[index])} entries where others have {length}"
+            raise fail(place + at(shape, index), what)
+        shape.append(length)
+    return rows, shape
+
+
+def at(shape: Sequence[int], index: int) -> str:
+    """Where an item stands that has a number among all of its level.
+
+    >>> at([2, 3], 4)
+    '[1][1]'
+    """
+    found = np.unravel_index(index, shape) if shape else ()
+    return "".join(f"[{int(i)}]" for i in found)
 
 
 def _numbers(rows: list[list[Any]], declared: Mapping[str, Any]) -> NDArray[Any]:
@@ -116,9 +138,3 @@ def _require(row: list[Any], place: str, declared: Mapping[str, Any], fail: Fail
         _numbers([row], declared)
     except DataError as error:
         raise fail(place, error.message) from None
-
-
-def _place(place: str, shape: Sequence[int], index: int) -> str:
-    """The place of the item that has a number among all of its level."""
-    at = np.unravel_index(index, shape) if shape else ()
-    return place + "".join(f"[{int(i)}]" for i in at)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from attn_cli.types import Floats
 
+_NUMBERS = {int, float}
+
 
 def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     """Rows of numbers from a file, (n, d_model) float32, and the name of each if it has names.
@@ -52,7 +54,7 @@ def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
 
 def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
     names, rows = read_csv(data, name)
-    return names, [[number(cell) for cell in row] for row in rows]
+    return names, [numbers(row) or [number(cell) for cell in row] for row in rows]
 
 
 def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]:
@@ -64,15 +66,16 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     text = decoded(data, name)
     try:
         reader = csv.reader(StringIO(text, newline=""), strict=True)
-        lines = [line for line in reader if any(map(str.strip, line))]
+        lines = [line for line in reader if "".join(line).strip()]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
     # A heading: no numbers, or column numbers behind an empty corner, as pandas writes them.
     if lines and not (lines[0][0] and any(map(_is_number, lines[0][1:] or lines[0]))):
         lines = lines[1:]
-    named = bool(lines) and not all(_is_number(line[0]) for line in lines)
-    names = [line[0] for line in lines] if named else None
-    return names, [line[named:] for line in lines]
+    first = [line[0] for line in lines]
+    if numbers(first) is not None:
+        return None, lines
+    return first, [line[1:] for line in lines]
 
 
 def _is_number(cell: str) -> bool:
@@ -87,6 +90,15 @@ def number(cell: str) -> float | str:
         return cell
 
 
+def numbers(cells: list[str]) -> list[float] | None:
+    """Cells as numbers, at once; None if one of them is none."""
+    text = "".join(cells)
+    try:
+        return list(map(float, cells)) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None
+
+
 def _stack(rows: Sequence[Any], name: str) -> Any:
     if not rows or not all(isinstance(row, list) for row in rows):
         raise DataError(f"{name} should hold rows of numbers")
@@ -95,18 +107,21 @@ def _stack(rows: Sequence[Any], name: str) -> Any:
             raise DataError(
                 f"{name}: row {index} has {len(row)} numbers where row 0 has {len(rows[0])}"
             )
-        for place, item in enumerate(row):
-            if type(item) not in (int, float):
-                raise DataError(
-                    f"{name}: row {index}, place {place} is not a number: {shown(item)}"
-                )
-    return np.array([[_as_float(item) for item in row] for row in rows], dtype=np.float64)
+        if not _NUMBERS.issuperset(map(type, row)):
+            place = next(i for i, item in enumerate(row) if type(item) not in _NUMBERS)
+            raise DataError(
+                f"{name}: row {index}, place {place} is not a number: {shown(row[place])}"
+            )
+    try:
+        return np.array(rows, dtype=np.float64)
+    except OverflowError:  # a whole number of 309 digits
+        return np.array([[_as_float(item) for item in row] for row in rows], dtype=np.float64)
 
 
 def _as_float(number: float) -> float:
     try:
         return float(number)
-    except OverflowError:  # a whole number of 309 digits
+    except OverflowError:
         return math.inf
 
 
