@@ -76,6 +76,18 @@ def split_text(text: str, split: Split = "words", *, lowercase: bool = False) ->
     return words
 
 
+def count_fewest(text: str, split: Split = "words") -> int:
+    """How many words `split_text` gives at the least, without making them.
+
+    >>> count_fewest("Life is -- short $")  # `$` is no punctuation, and a word too
+    3
+    """
+    if split in ("characters", "bytes"):
+        return len(text)
+    pattern = r"\S+" if split == "whitespace" else r"[^\W_]\S*"
+    return sum(1 for _ in re.finditer(pattern, text))
+
+
 def recovered(text: str) -> str:
     """A command line's text as UTF-8, also where the locale is not; what is not UTF-8 is refused.
 

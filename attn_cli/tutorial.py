@@ -20,7 +20,7 @@ from attn_cli.embedding import Side, embed, own_vectors, tokenize
 from attn_cli.errors import DataError, UsageError
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, Vectors
 from attn_cli.recipes import NO_MASK, Recipe, recipe
-from attn_cli.text import Split
+from attn_cli.text import Split, count_fewest
 from attn_cli.torch_random import Generator
 from attn_cli.vocabulary import Vocabulary
 
@@ -81,8 +81,9 @@ def inspect(
     vectors = own_vectors(made) if vectors is None else vectors
     made = fitted(made, vectors, choices.get("d_model"))
     _require_sense(made, cross, vectors, vocabulary, unknown)
-    if split in ("characters", "bytes"):  # their number is known before they are made
-        _require_memory(made, len(text or ""), len(cross or text or ""))
+    if text is not None:  # what is far too long need not be cut to be refused
+        n_key = made.cross_rand or count_fewest(text if cross is None else cross, split)
+        _require_memory(made, count_fewest(text, split), n_key)
     tokens = tokenize(text, vectors, split, lowercase)
     others = tokens if cross is None else _other_tokens(cross, split, lowercase)
     _require_memory(made, len(tokens), made.cross_rand or len(others))

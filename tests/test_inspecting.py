@@ -204,8 +204,10 @@ def test_a_text_beyond_the_positions_names_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="62 tokens, the model 48 positions") as caught:
         model.inspect(Text(long))
     assert "--truncate" in caught.value.hint
-    with pytest.raises(DataError, match="has 48,001 characters, the model 48 positions"):
-        model.inspect(Text("w" * 48_001))  # not even cut into tokens: that may take a minute
+    with pytest.raises(DataError, match="has 12,001 characters, the model 48 positions"):
+        model.inspect(Text("w" * 12_001))  # not even cut into tokens: that may take a minute
+    [spaced] = model.inspect(Text("w9" + " " * 50_000 + "w9"))
+    assert [token.text for token in spaced.query_tokens] == ["<s>", "w9", "w9", "</s>"]
     [cut] = model.inspect(Text(long, truncate=True))
     assert len(cut.query_tokens) == 48 and cut.source.settings["n_uncut"] == 62
     assert [t.special for t in cut.query_tokens] == [True, *[False] * 46, True]

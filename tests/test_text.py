@@ -17,6 +17,7 @@ from attn_cli.text import (
     SPLITS,
     Split,
     byte_names,
+    count_fewest,
     decode_chunks,
     is_punctuation,
     join_words,
@@ -103,6 +104,22 @@ def test_a_span_is_where_the_word_stood(text: str, split: Split, lowercase: bool
     assert places == sorted(places)
     if split != "bytes":
         assert all(end <= start for (_, end), (start, _) in pairwise(places))
+
+
+@given(ANY_TEXT, st.sampled_from(SPLITS))
+@EXAMPLES
+def test_how_many_words_there_are_at_the_least(text: str, split: Split) -> None:
+    try:
+        found = split_text(text, split)
+    except DataError:
+        found = []
+    fewest = count_fewest(text, split)
+    if split == "whitespace" or (split == "characters" and text.strip()):
+        assert fewest == len(found)
+    elif split == "words":
+        assert fewest == sum(any(map(str.isalnum, word.text)) for word in found)
+    elif found:
+        assert len(text) == fewest <= len(found)
 
 
 @given(ANY_TEXT)

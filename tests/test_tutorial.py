@@ -222,6 +222,8 @@ def test_a_vocabulary_larger_than_the_table() -> None:
         ("a b", {"d_k": 2**28}, "10.0 GiB"),  # 4 × (2·3 + 2·2) × 2²⁸
         ("a" * 40_000, {"split": "characters"}, "17.9 GiB"),  # 4 × 3 × 40,000² and a little
         ("a" * 40_000, {"split": "bytes"}, "17.9 GiB"),
+        ("a " * 40_000, {}, "17.9 GiB"),
+        ("- " * 40_000, {"split": "whitespace"}, "17.9 GiB"),
         ("a" * 20_000, {"split": "bytes", "heads": 8}, "35.8 GiB"),  # 4 × 8 × 3 × 20,000²
         ("a" * 40_000, {"split": "bytes", "mask": "bigbird:3,2,2"}, "17.9 GiB"),
         ("a" * 40_000, {"split": "bytes", "score": "additive"}, "17.9 GiB"),

@@ -19,9 +19,9 @@ from attn_cli.checkpoints.checkpoint import Checkpoint
 from attn_cli.checkpoints.kept import Kept
 from attn_cli.checkpoints.masks import MaskPlan, widest
 from attn_cli.checkpoints.tensors import Origin
-from attn_cli.checkpoints.tokenizer import numbered
+from attn_cli.checkpoints.tokenizer import numbered, too_long
 from attn_cli.checkpoints.transformer import Edit, Run, Transformer
-from attn_cli.errors import AttnError, DataError, UsageError
+from attn_cli.errors import AttnError, UsageError
 from attn_cli.frozen import Frozen
 from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source, Token, arrays
 from attn_cli.selection import numbers, with_heads
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 
 _PART = "\ufffd"  # what stands for a character of which some bytes are still to come
-_SHORTER = "Use a shorter text, or `--truncate` to cut it."
-_FAR_BEYOND = (
-    1000  # characters for each position: to see that more are too many takes up to a minute
-)
+_FAR_BEYOND = 250  # characters for each position: to cut more into tokens takes up to a minute
 
 
 class Text(NamedTuple):
@@ -205,23 +202,13 @@ class Model:
 
     def _encode(self, text: str, pair: str | None, truncate: bool, arch: Architecture) -> Encoded:
         limit = n_context(arch, self.checkpoint.config)
-        tokenizer = self.checkpoint.tokenizer
-        n_characters = len(text) + len(pair or "")
-        if limit is not None and n_characters > _FAR_BEYOND * limit and not truncate:
-            raise DataError(
-                f"the text has {n_characters:,} characters, the model {limit:,} positions",
-                _SHORTER,
-            )
-        encoded = tokenizer.encode(text, pair, n_rows=arch.n_vocab)
-        n = len(encoded.ids)
-        if limit is None or n <= limit:
-            return encoded
-        if not truncate:
-            raise DataError(
-                f"the text has {n} tokens, the model {limit} positions",
-                _SHORTER,
-            )
-        return tokenizer.encode(text, pair, most=limit)._replace(n_uncut=n)
+        if limit is not None and not truncate and len(text) + len(pair or "") > _FAR_BEYOND * limit:
+            n = sum(map(len, f"{text} {pair or ''}".split()))  # white space may be no token
+            if n > _FAR_BEYOND * limit:
+                raise too_long(f"{n:,} characters", f"{limit:,}")
+        return self.checkpoint.tokenizer.encode(
+            text, pair, n_rows=arch.n_vocab, limit=limit, truncate=truncate
+        )
 
     def _shifted(self, encoded: Encoded) -> Encoded:
         """A decoder's text as it was trained on it: the start token first, the last one left off.

@@ -20,6 +20,14 @@ from attn_cli.text import iter_words, require_unicode
 _BETWEEN = "\n"  # stands between the two texts of a pair
 
 
+def too_long(text: str, positions: str) -> DataError:
+    """A text of so many tokens or characters is more than a model has positions for."""
+    return DataError(
+        f"the text has {text}, the model {positions} positions",
+        "Use a shorter text, or `--truncate` to cut it.",
+    )
+
+
 class Encoded(NamedTuple):
     """A text as a model sees it; all but `text` have one entry a token."""
 
@@ -51,7 +59,8 @@ class Tokenizer:
         *,
         special: bool = True,
         n_rows: int | None = None,
-        most: int | None = None,
+        limit: int | None = None,
+        truncate: bool = False,
     ) -> Encoded:
         """The tokens of a text, or of a pair, with the special ones that the model expects.
 
@@ -62,24 +71,28 @@ class Tokenizer:
         Args:
             special: whether special tokens are added, as the tokenizer's post-processor says.
             n_rows: the rows of the model's embedding, if known.
-            most: cut the text so that there are at most so many tokens, the special ones included.
+            limit: the tokens that the model has positions for, the special ones included.
+            truncate: cut the text where there are more.
 
         Raises:
-            DataError: a text is not Unicode, gives no token, or gives one beyond `n_rows`.
+            DataError: a text is not Unicode, gives no token, one beyond `n_rows`, or more than
+                `limit` where it is not to be cut.
         """
         texts = [text] if pair is None else [text, pair]
         complaint = f"{self.name} cannot encode the text"
         for one in texts:
             require_unicode(one)
             self._growth.require(one, complaint)
-        if most is not None:
-            guarded(lambda: self._backend.enable_truncation(most), complaint)
-        try:
-            encoding = guarded(
-                lambda: self._backend.encode(text, pair, add_special_tokens=special), complaint
-            )
-        finally:
-            self._backend.no_truncation()
+
+        def run() -> Any:
+            return self._backend.encode(text, pair, add_special_tokens=special)
+
+        encoding, n_uncut = guarded(run, complaint), None
+        if limit is not None and len(encoding) > limit:
+            n_uncut = len(encoding)
+            if not truncate:
+                raise too_long(f"{n_uncut} tokens", str(limit))
+            encoding = guarded(lambda: self._cut(run, limit), complaint)
         if len(encoding.ids) != len(encoding.tokens):
             raise DataError(f"{self.name} has special tokens without an id, or of several")
         if not encoding.ids:
@@ -93,7 +106,16 @@ class Tokenizer:
             tuple(self._tokens(encoding, texts)),
             tuple(encoding.type_ids),
             tuple(encoding.tokens),
+            n_uncut,
         )
+
+    def _cut(self, run: Callable[[], Any], limit: int) -> Any:
+        """What the package makes of a text when it is to be cut."""
+        self._backend.enable_truncation(limit)
+        try:
+            return run()
+        finally:
+            self._backend.no_truncation()
 
     def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
         """The text of some ids; special tokens are left out unless asked for.
