@@ -16,6 +16,7 @@ import pytest
 from attn_cli import memory
 from attn_cli.errors import DataError
 from attn_cli.files import whole
+from attn_cli.files.beginning import of_text
 
 
 @pytest.fixture(params=["nameless", "named"])
@@ -121,10 +122,11 @@ class Endless(io.RawIOBase):
         return piece
 
 
-def test_an_endless_stream_is_refused_early_where_it_is_no_data() -> None:
-    text = Endless(b"word ")
+@pytest.mark.parametrize("first", [b"word ", b"[[1,", b'{"schema": ', b"PK"])
+def test_an_endless_stream_is_refused_early_where_it_is_no_data(first: bytes) -> None:
+    text = Endless(first)
     with pytest.raises(DataError, match="standard input is larger than 64"):
-        whole.read_whole(text)  # type: ignore[arg-type]
+        whole.read_whole(text, of_text)  # type: ignore[arg-type]
     assert text.taken < 1 << 27
 
 
@@ -135,7 +137,7 @@ def test_a_file_that_is_too_large_is_not_even_begun(
     monkeypatch.setattr(memory, "available", lambda: 1000)
     monkeypatch.setattr(whole, "_PIECE", 1)
     with pytest.raises(DataError, match="too large"):
-        whole.read_whole(tmp_path / "x")
+        whole.read_whole(tmp_path / "x", of_text)
 
 
 def test_a_file_is_held_once_while_it_is_read(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_file_is_held_once_while_it_is_read(tmp_path: Path) -> None:
         file.truncate(size)
     tracemalloc.start()
     try:
-        data = whole.read_whole(tmp_path / "x")[1]
+        data = whole.read_whole(tmp_path / "x", lambda data, name: size)[1]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -157,7 +159,7 @@ def test_an_error_of_reading_is_a_sentence_for_streams_too() -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(DataError, match="cannot read standard input: input/output error"):
-        whole.read_whole(Broken())  # type: ignore[arg-type]
+        whole.read_whole(Broken(), of_text)  # type: ignore[arg-type]
 
 
 def test_a_terminal_is_asked_for_its_end_once() -> None:
@@ -173,9 +175,9 @@ def test_a_terminal_is_asked_for_its_end_once() -> None:
             return found
 
     terminal = Terminal(b"[[1]]\n")
-    assert whole.read_whole(terminal) == ("standard input", b"[[1]]\n")
+    assert whole.read_whole(terminal, of_text) == ("standard input", b"[[1]]\n")
     assert terminal.ends == 1
-    assert whole.read_whole(Terminal()) == ("standard input", b"")
+    assert whole.read_whole(Terminal(), of_text) == ("standard input", b"")
 
 
 @pytest.mark.skipif(not hasattr(os, "fchown"), reason="the system has no owners of files")

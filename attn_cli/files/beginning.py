@@ -6,12 +6,16 @@ It reads nothing itself; `whole` asks it where more is to come.
 
 from __future__ import annotations
 
+import re
+
 from attn_cli.errors import DataError
 from attn_cli.strict_json import decoded, refuse_beginning
 
 _LONGEST_HEADER = 100_000_000  # bytes of a safetensors header, the format's own limit
 _LOOKED_AT = 1 << 16  # bytes: who begins with more white space writes no JSON
-_ARRAYS = (b"PK", b"\x93NUMPY")
+LARGEST_DATA, LARGEST_TEXT = 1 << 30, 1 << 26  # bytes of a stream, which may have no end
+_ARRAYS = (b"PK\x03\x04", b"\x93NUMPY")
+_DOCUMENT = re.compile(rb'\s*\{.*?"schema"\s*:\s*"attn/', re.DOTALL)
 _PICKLE = ("a pickle: reading it could run any program", "Save with `np.savez`.")
 _SHUT = {  # first bytes of what is not opened, what it is, and what to do
     b"\x80\x02": _PICKLE,
@@ -53,8 +57,8 @@ def refuse_shut(data: bytes, name: str) -> None:
         raise DataError(f"{name} looks like safetensors and is damaged: {why}")
 
 
-def of_tensors(data: bytes, name: str) -> None:
-    """Refuse what can be neither arrays nor JSON.
+def of_tensors(data: bytes, name: str) -> int:
+    """Refuse what can be neither arrays nor JSON; how many bytes of a stream may come.
 
     Raises:
         DataError: it is neither; the message names the place.
@@ -63,15 +67,21 @@ def of_tensors(data: bytes, name: str) -> None:
     if not is_safetensors(data) and not data.startswith(_ARRAYS):
         refuse_shut(data, name)
         refuse_beginning(data, name)
+    return LARGEST_DATA
 
 
-def of_text(data: bytes, name: str) -> None:
-    """Refuse what can be neither arrays nor text.
+def of_text(data: bytes, name: str) -> int:
+    """Refuse what can be neither arrays nor text; how many bytes of a stream may come.
 
     Raises:
         DataError: it is neither; the message names the place.
     """
-    if not data.startswith(_ARRAYS):
-        decoded(data, name, is_whole=False)
-        if b"\0" in data:
-            raise DataError(f"{name} is no text: byte 0x00 at {data.index(0)}")
+    if data.startswith(_ARRAYS):
+        return LARGEST_DATA
+    decoded(data, name, is_whole=False)
+    if b"\0" in data:
+        raise DataError(f"{name} is no text: byte 0x00 at {data.index(0)}")
+    if _DOCUMENT.match(data.removeprefix(b"\xef\xbb\xbf")[:_LOOKED_AT]):  # one of attn's own
+        refuse_beginning(data, name)
+        return LARGEST_DATA
+    return LARGEST_TEXT

@@ -9,6 +9,7 @@ import csv
 import math
 import os
 from io import StringIO
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -54,7 +55,11 @@ def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
 
 def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
     names, rows = read_csv(data, name)
-    return names, [numbers(row) or [number(cell) for cell in row] for row in rows]
+    found = numbers(list(chain.from_iterable(rows)))  # at once: there may be a million
+    if found is None:
+        return names, [[number(cell) for cell in row] for row in rows]
+    following = iter(found)
+    return names, [list(islice(following, len(row))) for row in rows]
 
 
 def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]:

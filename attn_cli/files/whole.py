@@ -18,32 +18,29 @@ from attn_cli import memory
 from attn_cli.ending import undoing
 from attn_cli.errors import DataError, did_you_mean_file
 
-Refuse: TypeAlias = "Callable[[bytes, str], None]"
+Judge: TypeAlias = "Callable[[bytes, str], int]"
 _PIECE = 1 << 22  # bytes
-_LARGEST_DATA, _LARGEST_TEXT = 1 << 30, 1 << 26  # bytes of what does not say how much will come
 _FILES = "/proc/self/fd"
 
 
-def read_whole(
-    source: str | os.PathLike[str] | BinaryIO, refuse: Refuse | None = None
-) -> tuple[str, bytes]:
+def read_whole(source: str | os.PathLike[str] | BinaryIO, judge: Judge) -> tuple[str, bytes]:
     """What to call a file in messages, and its bytes.
 
     Args:
-        refuse: see `read_bounded`.
+        judge: see `read_bounded`.
 
     Raises:
         DataError: it is missing, a directory, unreadable, or larger than half the memory.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return "standard input", read_bounded(source, "standard input", refuse)
+        return "standard input", read_bounded(source, "standard input", judge)
     name = f"`{os.fspath(source)}`"
     try:
         file = open_to_read(source)
     except OSError as error:
         raise unreadable(name, error) from None
     with file:
-        return name, read_bounded(file, name, refuse)
+        return name, read_bounded(file, name, judge)
 
 
 def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
@@ -61,16 +58,17 @@ def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
         raise DataError(f"cannot read `{os.fspath(path)}`: {error}") from None
 
 
-def read_bounded(file: BinaryIO, name: str, refuse: Refuse | None = None) -> bytes:
+def read_bounded(file: BinaryIO, name: str, judge: Judge) -> bytes:
     """All the bytes of a stream.
 
     Args:
-        refuse: called with the first bytes, and `name`, where more are to come; raises DataError
-            where these are nothing that could be wanted, however they go on.
+        judge: called with the first bytes, and `name`, where more are to come; raises DataError
+            where these are nothing that could be wanted, however they go on, or says how many
+            bytes may come of a pipe or a device, which does not say it itself.
 
     Raises:
-        DataError: they cannot be read, or are more than half of the memory; of a pipe or a device,
-            which does not say how many will come, more than 1 GiB of data or 64 MiB of text.
+        DataError: they cannot be read, are more than half of the memory, or more than `judge`
+            lets through.
     """
     limit, size = memory.available() // 2, 0
     pieces: list[bytes] = []
@@ -83,13 +81,12 @@ def read_bounded(file: BinaryIO, name: str, refuse: Refuse | None = None) -> byt
             if len(piece) < _PIECE and _is_terminal(file):  # one Ctrl-D is enough
                 return b"".join([*pieces, piece])
             if not pieces and len(piece) == _PIECE:
-                if refuse is not None:
-                    refuse(piece, name)
+                most = judge(piece, name)
+                if given is None:
+                    limit = min(limit, most)
                 if given is not None:  # at once, or all would be held twice where it is joined
                     file.seek(-len(piece), os.SEEK_CUR)
                     piece = file.read(max(given, _PIECE))
-            if given is None and not pieces:
-                limit = min(limit, _LARGEST_DATA if _is_data(piece) else _LARGEST_TEXT)
             pieces.append(piece)
             size += len(piece)
     except OSError as error:
@@ -111,12 +108,6 @@ def _is_terminal(file: BinaryIO) -> bool:
         return file.isatty()
     except AttributeError:  # no more than something with a `read`
         return False
-
-
-def _is_data(head: bytes) -> bool:
-    """Whether bytes begin as JSON or as an archive of tensors does."""
-    is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    return is_json or head.startswith((b"PK", b"\x93NUMPY")) or head[8:9] == b"{"
 
 
 def unreadable(name: str, error: OSError) -> DataError:

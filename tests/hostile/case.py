@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Stdin = Literal["terminal", "closed", "endless", "zeros", "write-only"]
+Stdin = Literal["terminal", "closed", "endless", "brackets", "zeros", "write-only"]
 Stdout = Literal["closed", "full", "reader-leaves", "read-only", "narrow"]
 Stderr = Literal["closed", "full"]
 

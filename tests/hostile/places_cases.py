@@ -138,8 +138,7 @@ def _streams() -> Iterator[Case]:
             args,
             stdin="endless",
             codes=(2,),
-            memory=3000 if reader in ("check", "explain") else 250,
-            cpu=15 if reader in ("check", "explain") else 2.5,
+            memory=250,
             in_terminal=False,
         )
     yield Case("places/devices/stdin-by-name", ("show", "/dev/stdin"), stdin=X, codes=(0,))

@@ -25,6 +25,11 @@ from hostile.case import Case
 from hostile.laws import Outcome, broken
 
 PATIENCE = 60  # seconds of silence before a run is given up
+ENDLESS: dict[bytes | str, bytes] = {
+    "endless": b"word " * 1000,
+    "brackets": b"[[1," * 1000,
+    "zeros": bytes(1 << 16),
+}
 
 
 def failures(case: Case, *, terminal: bool) -> list[str]:
@@ -179,8 +184,8 @@ def _feed(stream: Any, data: bytes | str, how: str | None = None) -> None:
     if stream is None:
         return
     with suppress(BrokenPipeError), stream:
-        while data in ("endless", "zeros"):
-            stream.write(b"word " * 1000 if data == "endless" else bytes(1 << 16))
+        while data in ENDLESS:
+            stream.write(ENDLESS[data])
         assert isinstance(data, bytes)
         if how is None:
             stream.write(data)

@@ -70,6 +70,7 @@ SOURCES: dict[str, bytes | Stdin] = {
     "closed": "closed",
     "write-only": "write-only",
     "endless": "endless",
+    "brackets": "brackets",
     "zeros": "zeros",
     "empty": b"",
     "binary": bytes(range(256)) * 4,
