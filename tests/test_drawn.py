@@ -153,3 +153,17 @@ def test_a_file_holds_visible_text(form: Any) -> None:
     assert not (DIRTY - {"\n"}) & set(written)
     assert "<b>" not in written or form is longform
     assert not DIRTY - {"\n"} & set(notebook.notebook_html(poisoned()))
+
+
+def test_a_narrow_listing_cuts_words_and_never_a_number() -> None:
+    rows = [("a long name", "123.4 KiB"), ("another", "5.6 MiB")]
+    drawn = render(listing.draw("it", ("name", "how many bytes"), rows, Screen(width=20)), "none")
+    assert drawn.splitlines() == [
+        "it",
+        "name       how many…",
+        "a long n…  123.4 KiB",
+        "another    5.6 MiB",
+    ]
+    digits = [("7" * 500, "1")]  # a word of a text
+    for line in listing.draw("it", ("word", "count"), digits, Screen(width=20)):
+        assert sum(cell_len(segment.text.rstrip()) for segment in line) <= 20

@@ -77,7 +77,9 @@ def test_a_broken_model_is_listed_with_the_reason(tmp_path: Path) -> None:
     bad = model(tmp_path / "bad")
     (bad / "model.safetensors").write_bytes(b"x" * 9)
     text = listed(str(tmp_path)).text
-    assert "models  1 in" in text and "bad cannot be read: " in text and "header" in text
+    words = " ".join(text.split())
+    assert "models 1 in" in words and "bad cannot be read: " in words and "header" in words
+    assert all(len(line) <= 100 for line in text.splitlines())
     found = json.loads(listed(str(tmp_path), "--json").out)["models"]
     assert [m["trouble"] is None for m in found] == [False, True]
 

@@ -61,7 +61,10 @@ def _print_json(found: Sequence[catalogue.Listed], where: str) -> None:
 def _draw(found: Sequence[catalogue.Listed], where: str, color: str) -> None:
     from attn_cli.commands.output import screen
     from attn_cli.terminal import listing
-    from attn_cli.terminal.render import render
+    from attn_cli.terminal.render import render, wrapped
+
+    def say(text: str) -> None:
+        write_text(render(wrapped(text, on), on.colors))
 
     on = screen(color)  # type: ignore[arg-type]
     rows = [_row(model) for model in found if model.trouble is None]
@@ -70,10 +73,10 @@ def _draw(found: Sequence[catalogue.Listed], where: str, color: str) -> None:
         write_text(render(listing.draw(title, _HEADINGS, rows, on), on.colors))
     for model in found:
         if model.trouble is not None:
-            write_text(on.clean(f"{model.name} cannot be read: {model.trouble}") + "\n")
+            say(f"{model.name} cannot be read: {model.trouble}")
     if not found:
-        write_text(on.clean(f"models  0 in {where}") + "\n")
-        write_text("`--model` also takes a model's directory or .gguf file.\n")
+        say(f"models  0 in {where}")
+        say("`--model` also takes a model's directory or .gguf file.")
 
 
 def _row(model: catalogue.Listed) -> tuple[str, ...]:

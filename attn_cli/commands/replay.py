@@ -36,7 +36,8 @@ def replay(
 ) -> int:
     """List the tensors that the tutorial's authors printed, or show one beside ours.
 
-    Exits with 1 where one is further off than its printed decimals allow.
+    Exits with 1 where one is further off than its printed decimals allow. With --json each is a
+    line.
     """
     from attn_cli import replay as replaying
 
