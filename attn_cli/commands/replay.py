@@ -36,8 +36,7 @@ def replay(
 ) -> int:
     """List the tensors that the tutorial's authors printed, or show one beside ours.
 
-    Exits with 1 where one is further off than its printed decimals allow. With --json each is a
-    line.
+    Exits with 1 where one is further off than its printed decimals allow; --json gives each a line.
     """
     from attn_cli import replay as replaying
 
