@@ -84,6 +84,18 @@ def test_a_broken_model_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert [m["trouble"] is None for m in found] == [False, True]
 
 
+def test_a_broken_model_that_is_named_is_refused(tmp_path: Path) -> None:
+    bad = model(tmp_path / "bad")
+    (bad / "model.safetensors").write_bytes(b"x" * 9)
+    (tmp_path / "x.gguf").write_bytes(b"no model")
+    (tmp_path / "x.txt").write_bytes(b"no model")
+    for place in (bad, tmp_path / "x.gguf", tmp_path / "x.txt"):
+        for more in ((), ("--json",)):
+            ran = run("models", str(place), *more)
+            assert (ran.code, ran.out) == (2, b"") and str(place) in ran.err, ran
+    assert listed(str(bad), str(tmp_path / "x.txt")).text.count("cannot be read") == 2
+
+
 def test_a_place_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     ran = run("models", str(tmp_path / "nowhere"))
     assert (ran.code, ran.out) == (2, b"") and "there is no directory" in ran.err

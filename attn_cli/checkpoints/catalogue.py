@@ -1,6 +1,6 @@
 """Catalogue: what models are on this machine, each in a line, from their headers alone.
 
-A model that cannot be read is listed with the reason. No weight is read.
+A model that is found and cannot be read is listed with the reason. No weight is read.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ def models(places: Iterable[str] = ()) -> Iterator[Listed]:
     """The models in some directories, or without any in the hub's local cache.
 
     Raises:
-        DataError: a directory cannot be read.
+        DataError: a directory cannot be read, or the only place is a model that cannot.
     """
     given = [Path(place) for place in places]
     found: Iterable[tuple[str, Path]] = hub.repositories()
     if given:
         found = (model for place in given for model in locate.in_place(place))
     for name, path in found:
-        yield _listed(name, path)
+        try:
+            yield _listed(name, path)
+        except AttnError as error:
+            if given == [path]:  # there is nothing else to list
+                raise
+            yield Listed(name=name, path=str(path), trouble=error.message)
 
 
 def _listed(name: str, path: Path) -> Listed:
-    try:
-        checkpoint = locate.open_path(path, name)
-        n_bytes = checkpoint.n_bytes
-    except AttnError as error:
-        return Listed(name=name, path=str(path), trouble=error.message)
+    checkpoint = locate.open_path(path, name)
     config: Mapping[str, Any] = checkpoint.config
     if isinstance(config.get("text_config"), dict):  # of a model for text and images
         config = {**config, **config["text_config"], "model_type": config.get("model_type")}
@@ -65,7 +66,7 @@ def _listed(name: str, path: Path) -> Listed:
         n_head=n_head,
         n_kv_head=_first(config, ("num_key_value_heads",)) or n_head,
         dtype=checkpoint.dtype,
-        n_bytes=n_bytes,
+        n_bytes=checkpoint.n_bytes,
     )
 
 

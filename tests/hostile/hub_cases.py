@@ -224,14 +224,16 @@ def _full() -> Iterator[Case]:
         home = f"cache/models--{strange}"
         files |= {n: d for n, d in snapshot(home).items() if "tokenizer" not in n}
     files |= {"cache/models--file": b"x", "cache/version.txt": b"1", "cache/.locks/x": b""}
-    for options in ((), ("--json",), ("cache",), (f"cache/models--a--list/snapshots/{COMMIT}",)):
+    broken = f"cache/models--a--list/snapshots/{COMMIT}"
+    yield Case("hub/a broken model", ("models", broken), files, codes=(2,), says="not a JSON")
+    for options in ((), ("--json",), ("cache",)):
         yield Case(
-            f"hub/a cache of broken models {' '.join(options)}"[:60],
+            f"hub/a cache of broken models {' '.join(options)}",
             ("models", *options),
             files,
             env=CACHE,
             codes=(0,),
-            shows="org/name" if options != ("cache",) and len(str(options)) < 20 else "",
+            shows="org/name" if options != ("cache",) else "",
         )
     places = [f"{n.rpartition('/')[0]}" for n in files if n.endswith("config.json")]
     yield Case("hub/many places", ("models", *places), files, codes=(0,))
