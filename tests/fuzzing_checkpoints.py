@@ -58,9 +58,9 @@ def feed(part: str, data: bytes) -> None:
     sound(part)
     directory = _directory(part)
     (directory / PARTS[part]).write_bytes(data)
-    listed = list(catalogue.models([str(directory)]))
-    assert all(model.trouble is None or model.trouble.strip() for model in listed)
     try:
+        for listed in catalogue.models([str(directory)]):
+            assert listed.trouble is None or listed.trouble.strip()
         model = Model(open_checkpoint(str(directory)))
         model.inspect(Text("w5 w6"))
         list(model.generate(Text("w5 w6"), 2))
