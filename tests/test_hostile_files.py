@@ -164,6 +164,25 @@ def test_words_begin_as_text() -> None:
 # What has no end, and what has no size ----------------------------------------------------------
 
 
+def test_a_text_may_not_be_as_long_as_arrays_or_what_attn_wrote() -> None:
+    own = READERS["json"][1]
+    for data in (
+        own,
+        b"\xef\xbb\xbf \n" + own,
+        own[:100],
+        READERS["npz"][1],
+        READERS["vectors npy"][1],
+    ):
+        assert beginning.of_text(data, "`it`") == beginning.LARGEST_DATA == 1 << 30
+    for text in (b"a b", b"[[1,", b'{"a": 1}', b'word {"schema": "attn/1"', b"PK", b""):
+        assert beginning.of_text(text, "`it`") == beginning.LARGEST_TEXT == 1 << 26
+    with pytest.raises(DataError, match=r"^`it` is not JSON: .* line 1, column 22$"):
+        beginning.of_text(b'{"schema": "attn/1", 1' + b" " * 20, "`it`")
+    for data, said in ((b"a\0b\0", "no text: byte 0x00 at 1"), (b"a\xff ", "not UTF-8 text: byte")):
+        with pytest.raises(DataError, match=f"^`it` is {said}"):
+            beginning.of_text(data, "`it`")
+
+
 def test_a_word_without_end_is_refused() -> None:
     endless = iter(lambda: "\0" * (1 << 20), "")
     with pytest.raises(DataError, match="a word of more than 4,194,304 characters"):

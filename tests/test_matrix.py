@@ -150,3 +150,11 @@ def test_a_long_array_is_looked_at_in_part() -> None:
     assert read(npy(rows)).decimals == 1
     rows[0, 9_999] = 0.25
     assert read(npy(rows)).decimals == 2
+
+
+def test_of_many_written_numbers_the_first_tell_the_decimals() -> None:
+    figures = ["0.5"] * 10_001
+    figures[10_000] = "0.125"
+    assert read(",".join(figures) + "\n" + ",".join(figures)).decimals == 1
+    figures[9_999] = "0.25"
+    assert read(",".join(figures) + "\n" + ",".join(figures)).decimals == 2
