@@ -1099,6 +1099,42 @@ def test_the_vocabulary_files_of_others(data: bytes, expected: dict[str, int]) -
     assert dict(read_words(data)) == expected
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a\nb\nc",
+        b"a\nb\nc\nd\n",
+        b'["a", "b", "c"]',
+        b'{"a": 0, "b": 1, "c": 2}',
+        b'{"vocabulary": {"a": 0, "b": 1, "c": 2}, "counts": {"a": 1, "b": 1, "c": 1}}',
+    ],
+)
+def test_a_vocabulary_has_a_limit(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(vocabulary_files.load(io.BytesIO(data))) in (3, 4)
+    monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 2)
+    for others in (1 << 16, 0):  # seen after it is read, and before
+        monkeypatch.setattr(vocabulary_files, "_OTHERS", others)
+        with pytest.raises(DataError, match=r"^standard input holds more than 2 words$"):
+            vocabulary_files.load(io.BytesIO(data))
+
+
+def test_quotes_in_words_are_not_taken_for_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 4)
+    monkeypatch.setattr(vocabulary_files, "_OTHERS", 0)
+    words = ['"' * 9, "\\" * 9, '\\"' * 9, "a"]
+    for value in (words, {word: index for index, word in enumerate(words)}):
+        assert list(vocabulary_files.load(io.BytesIO(json.dumps(value).encode()))) == words
+
+
+def test_what_no_file_could_hold_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 2)
+    for path in ("v.json", "v.txt"):
+        assert vocabulary_files.encode(Vocabulary.of(["a", "b"]), path)
+        with pytest.raises(UsageError, match="has 3 words; 2 are the most in a file") as caught:
+            vocabulary_files.encode(Vocabulary.of(["a", "b", "c"]), path)
+        assert "--min-count" in caught.value.hint
+
+
 NO_VOCABULARIES: list[tuple[bytes, str]] = [
     (b"", "holds no words"),
     (b"{}", "holds no words"),

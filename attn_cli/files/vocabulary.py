@@ -18,6 +18,8 @@ from attn_cli.vocabulary import Vocabulary
 
 SCHEMA = "attn-vocabulary/1"
 SUFFIXES = (".json", ".txt")
+MOST_WORDS = 1 << 20  # the largest vocabulary of a model in use has 901,629
+_OTHERS = 1 << 16  # strings that a document may hold beside them
 
 
 def to_json(vocabulary: Vocabulary) -> bytes:
@@ -47,7 +49,16 @@ def to_text(vocabulary: Vocabulary) -> bytes:
 
 
 def encode(vocabulary: Vocabulary, path: str | os.PathLike[str]) -> bytes:
-    """The vocabulary in the format of a path's suffix, `.json` or `.txt`."""
+    """The vocabulary in the format of a path's suffix, `.json` or `.txt`.
+
+    Raises:
+        UsageError: there is no such format, or no file of it could hold these words.
+    """
+    if len(vocabulary) > MOST_WORDS:
+        raise UsageError(
+            f"the vocabulary has {len(vocabulary):,} words; {MOST_WORDS:,} are the most in a file",
+            "Keep fewer with `--size` or `--min-count`.",
+        )
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122  pathlib is not needed for this
     if suffix not in SUFFIXES:
         raise UsageError(
@@ -62,12 +73,16 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
     of words, an Inspection's document, or text with one word a line.
 
     Raises:
-        DataError: it cannot be read, a word or an id comes twice, or the ids are not 0, 1, 2, …
+        DataError: it cannot be read, a word or an id comes twice, the ids are not 0, 1, 2, …, or
+            there are too many.
     """
     name, data = read_whole(source, of_text)
     is_text = name.lower().endswith(".txt`")
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
+        strings = (data.count(b'"') - data.count(b'\\"')) // 2
+        _require_few(strings // (2 if b'"counts"' in data else 1) - _OTHERS, name)
         return _from_json(parse(data, name), name)
+    _require_few(data.count(b"\n"), name)
     text = decoded(data, name)
     lines = text.split("\n")
     if lines[-1] == "":
@@ -75,6 +90,11 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
     if "\r" in text:
         lines = [line.removesuffix("\r") for line in lines]
     return _from_words(lines, name, "line", 1)
+
+
+def _require_few(n_words: int, name: str) -> None:
+    if n_words > MOST_WORDS:
+        raise DataError(f"{name} holds more than {MOST_WORDS:,} words")
 
 
 def _from_json(found: Any, name: str) -> Vocabulary:
@@ -117,6 +137,7 @@ def _from_words(words: list[Any], name: str, unit: str, first: int) -> Vocabular
 
 
 def _checked(vocabulary: Vocabulary, name: str) -> Vocabulary:
+    _require_few(len(vocabulary), name)
     if not vocabulary:
         raise DataError(f"{name} holds no words")
     if "" in vocabulary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +158,17 @@ def _large() -> Iterator[Case]:
         memory=400,
         in_terminal=False,
     )
+    for path in ("millions.txt", "millions.json", "millions-with-counts.json"):
+        yield Case(
+            f"vocabulary/million/{path}",
+            ("vocab", "--vocab", path, "--decode", "0"),
+            prepare=_millions,
+            codes=(2,),
+            says="holds more than 1,048,576 words",
+            cpu=1,
+            memory=200,
+            in_terminal=False,
+        )
     yield Case(
         "vocabulary/million/one-line",
         ("inspect", TEXT, "--embeddings", "f"),
@@ -166,6 +178,15 @@ def _large() -> Iterator[Case]:
         memory=400,
         in_terminal=False,
     )
+
+
+def _millions(directory: Path) -> None:
+    words = [f"w{i}" for i in range(2 * MILLION)]
+    (directory / "millions.txt").write_text("\n".join(words))
+    ids = json.dumps({word: i for i, word in enumerate(words)})
+    (directory / "millions.json").write_text(ids)
+    counted = f'{{"vocabulary": {ids}, "counts": {ids}}}'
+    (directory / "millions-with-counts.json").write_text(counted)
 
 
 def _million(directory: Path) -> None:
