@@ -377,6 +377,18 @@ def test_shards_are_one_collection(tmp_path: Path) -> None:
     assert caught.value.message == f"{tmp_path / '1.safetensors'} has no tensor `c`"
 
 
+def test_a_model_has_only_so_many_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attn_cli.checkpoints.safetensors._MAX_TENSORS", 3)
+    paths = [tmp_path / f"{n}.safetensors" for n in range(3)]
+    for path, names in zip(paths, ("abc", "d", "efgh"), strict=True):
+        safetensors.numpy.save_file({name: np.zeros(1, np.float32) for name in names}, path)
+    assert len(Safetensors(paths[:1]).names()) == 3
+    for which, said in ((paths[:2], tmp_path), (paths[2:], paths[2])):
+        with pytest.raises(DataError) as caught:
+            Safetensors(which)
+        assert caught.value.message == f"{said} holds more than 3 tensors"
+
+
 def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
     sharded(tmp_path)
     (tmp_path / "2.safetensors").write_bytes((tmp_path / "1.safetensors").read_bytes())

@@ -24,8 +24,9 @@ from attn_cli.strict_json import parse, shown
 if TYPE_CHECKING:
     from attn_cli.types import Floats, Integers
 
-# The format allows 100 MB; a header of 25 MB has 200,000 tensors, and is parsed within a second.
-_MAX_HEADER = 25_000_000
+_MAX_HEADER = 25_000_000  # bytes; the format allows four times that
+_MAX_TENSORS = 32_768  # of a model; one of these families has some two thousand at the most
+_EACH = b'"dtype"'  # what a header has once for each tensor, and within no string
 _MAX_INDEX = 25_000_000
 _MAX_SHARDS = 1000  # no model has half of that
 _MAX_DIMENSIONS = 32  # numpy 1.26's
@@ -103,9 +104,13 @@ class Safetensors:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.files = [SafetensorsFile(path) for path in paths]
+        self.files: list[SafetensorsFile] = []
         self._homes: dict[str, SafetensorsFile] = {}
-        for file in self.files:
+        for path in paths:
+            file = SafetensorsFile(path)
+            self.files.append(file)
+            if len(self._homes) + len(file.entries) > _MAX_TENSORS:
+                raise _too_many(path.parent)
             for name in file.entries:
                 if name in self._homes:
                     raise DataError(
@@ -221,6 +226,8 @@ def _read_header(path: Path, size: int) -> bytes:
 
 def _entries(header: bytes, path: Path, size: int) -> dict[str, Entry]:
     """The tensors of a header, each checked by itself and against the others."""
+    if header.count(_EACH) > _MAX_TENSORS:
+        raise _too_many(path)
     listed = parse(header, f"{path}, header")
     _check_metadata(listed.pop("__metadata__", {}), path)
     first = 8 + len(header)
@@ -250,6 +257,10 @@ def _entries(header: bytes, path: Path, size: int) -> dict[str, Entry]:
             f"{path}: the last tensor ends at byte {reached:,}, the file at {size:,}", _DAMAGED
         )
     return entries
+
+
+def _too_many(path: Path) -> DataError:
+    return DataError(f"{path} holds more than {_MAX_TENSORS:,} tensors")
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:

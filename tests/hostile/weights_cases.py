@@ -31,6 +31,7 @@ from hostile.checkpoints import (
 Q = "model.layers.0.self_attn.q_proj.weight"
 FILE = "model/model.safetensors"
 INDEX = "model.safetensors.index.json"
+EMPTY = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
 
 
 def cases() -> Iterator[Case]:
@@ -71,6 +72,10 @@ def _files() -> dict[str, tuple[bytes, str]]:
         "cut in the numbers": (data[:-1], "ends at byte"),
         "more than its tensors": (data + b"\0", "ends at byte"),
         "no JSON": (joined(b"{" + b"\xff" * 50, numbers), "not UTF-8"),
+        "tensors beyond count": (
+            joined({f"t{i}": EMPTY for i in range(40_000)}, b""),
+            "holds more than 32,768 tensors",
+        ),
         "a header that is a list": (joined(b"[]", numbers), "does not begin"),
         "an empty header": (joined(b"{}", b""), "no tensor named"),
         "deep": (joined(b'{"a":' * 100_000, b""), "too deep"),
