@@ -321,6 +321,15 @@ def test_millions_of_strings_are_refused_before_they_are_made(tmp_path: Path) ->
         opened(metadata(pair("a", ARRAY, listed(STRING, 5_000_000, bytes(40_000_000)))), tmp_path)
 
 
+@pytest.mark.parametrize(("n_tensor", "n_key"), [(0, 70_000), (34_000, 0), (30_000, 10_000)])
+def test_many_keys_and_tensors_are_refused_before_they_are_read(
+    n_tensor: int, n_key: int, tmp_path: Path
+) -> None:
+    data = b"GGUF" + struct.pack("<IQQ", 3, n_tensor, n_key) + bytes(24 * 80_000)
+    with promptly(), pytest.raises(DataError, match="has too many (tensors|keys of metadata): "):
+        opened(data, tmp_path)
+
+
 def test_many_strings_are_refused_in_many_lists_as_in_one(tmp_path: Path) -> None:
     lists = [pair(name, ARRAY, listed(STRING, 1_500_000, bytes(12_000_000))) for name in "abc"]
     with pytest.raises(DataError, match="too many strings"):

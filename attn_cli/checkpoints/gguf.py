@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _MAX_HEADER = 1 << 28  # bytes of metadata; large vocabularies take a tenth of it
-_MAX_ITEMS = 4_000_000  # strings, keys and tensors in all: a second's work
+_MAX_ITEMS = 4_000_000  # strings in all, or what is as much work: a second's
 _MAX_NESTING = 3  # arrays in arrays; nothing in use has any
 _MAX_NAME, _MAX_KEY = 1024, 65_535  # bytes; llama.cpp stops at 64 for the first
 _MAX_DIMENSIONS = 4
@@ -175,8 +175,8 @@ class _Header:
             )
         n_tensors = self._number(8, "the count of tensors")
         n_keys = self._number(8, "the count of metadata")
-        self._require_items(n_keys, 13, "keys of metadata")
-        self._require_items(n_tensors, 24, "tensors")
+        self._require_items(n_keys, 13, "keys of metadata", cost=60)
+        self._require_items(n_tensors, 24, "tensors", cost=120)
         return n_tensors, n_keys
 
     def metadata(self, count: int) -> dict[str, Any]:
