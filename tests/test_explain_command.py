@@ -102,7 +102,9 @@ def test_an_inspection_is_known_by_its_content(tmp_path: Path) -> None:
     options = ("--heads", "4", "--kv-heads", "2", "--mask", "causal", "--positions", "rope")
     which = ("--query", "eat", "--key", "is", "--head", "3")
     document = run("inspect", SENTENCE, *options, "--json").out
-    archive = run("inspect", SENTENCE, *options, "--format", "npz").out
+    archive, tensors = (
+        run("inspect", SENTENCE, *options, "--format", name).out for name in ("npz", "safetensors")
+    )
     spread = json.dumps(json.loads(document), indent=2, sort_keys=True).encode()
     file = tmp_path / "no-suffix"
     file.write_bytes(archive)
@@ -112,11 +114,12 @@ def test_an_inspection_is_known_by_its_content(tmp_path: Path) -> None:
             partial(run, "explain", "-", *which, stdin=document),
             partial(run, "explain", *which, stdin=archive),
             partial(run, "explain", "-f", str(file), *which),
+            partial(run, "explain", "-", *which, stdin=tensors),
             partial(run, "explain", "-", *which, stdin=b"\xef\xbb\xbf \n" + spread),
         ]
     )
     assert (usual.code, usual.err) == (0, "")
-    assert [one == usual for one in others] == [True] * 4
+    assert [one == usual for one in others] == [True] * 5
     brace = run(
         "explain", "-", "--split", "whitespace", "--query", '{"schema":', stdin=b'{"schema": 1}'
     )

@@ -326,7 +326,7 @@ def test_many_keys_and_tensors_are_refused_before_they_are_read(
     n_tensor: int, n_key: int, tmp_path: Path
 ) -> None:
     data = b"GGUF" + struct.pack("<IQQ", 3, n_tensor, n_key) + bytes(24 * 80_000)
-    with promptly(), pytest.raises(DataError, match="has too many (tensors|keys of metadata): "):
+    with promptly(), pytest.raises(DataError, match=r"has too many (tensors|keys of metadata): "):
         opened(data, tmp_path)
 
 

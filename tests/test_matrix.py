@@ -39,6 +39,17 @@ WRITTEN: dict[str, tuple[str, int]] = {
     "cells with headings": ("a,b,c\n0.25,0.50000,-0.125\n1.5,0,3\n", 5),
     "cells with names": (",a,b,c\nx,0.25,0.5,-0.125\ny,1.5,0,3\n", 3),
     "savetxt": ("2.5e-01 5.0e-01 -1.25e-01\n1.5e+00  0.0e+00 3.0e+00\n", 3),
+    "semicolons": ("a;b;c\n0.25;0.5;-0.125\n1.5;0;3\n", 3),
+    "tabs": ("\ta\tb\tc\nx\t0.25\t0.5\t-0.125\ny\t1.5\t0\t3\n", 3),
+    "spaces around": ("  0.25 0.5   -0.125 \n  1.5 0 3 \n\n", 3),
+    "an index of pandas": (",0,1,2\n0,0.25,0.5,-0.125\n1,1.5,0,3\n", 3),
+    "a mark before torch": ("\ufefftensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
+    "a parameter": (
+        "Parameter containing:\ntensor([[0.25, 0.5, -0.125], [1.5, 0, 3]], requires_grad=True)",
+        3,
+    ),
+    "a line of a program": ("x = torch.tensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
+    "JAX": ("Array([[ 0.25 ,  0.5  , -0.125],\n       [ 1.5  , 0., 3.]], dtype=float32)", 3),
     "torch": ("tensor([[ 0.2500,  0.5000, -0.1250],\n        [ 1.5000,  0.0000,  3.0000]])", 4),
     "torch's whole numbers": ("tensor([[0.25, 0.5, -0.125], [1.5, 0., 3.]], device='cpu')", 3),
     "torch by name": (" torch.tensor([[0.25, 0.5, -0.125], [1.5, 0.0, 3.0]])", 3),
@@ -127,7 +138,7 @@ def test_the_matrix_that_is_asked_for_is_taken_first() -> None:
     assert read(data).what == read(data, what="query").what == first
 
 
-@pytest.mark.parametrize("name", ["json", "npz"])
+@pytest.mark.parametrize("name", ["json", "npz", "safetensors"])
 def test_a_document_of_ours(name: str) -> None:
     data = b"".join(files.encode([RUN], name))
     found = read(data)

@@ -44,6 +44,12 @@ def npy(array: np.ndarray, **more: bool) -> bytes:
         (b"token,x,y,z\na,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["a", "b"]),
         (b"x,y,z\n0.1,-2,3e-20\n4,5.5,1e20\n", None),
         (b",0,1,2\na,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["a", "b"]),  # as pandas writes it
+        (b",0,1,2\n0,0.1,-2,3e-20\n1,4,5.5,1e20\n", None),  # with the numbers of the rows
+        (b",x,y,z\n7,0.1,-2,3e-20\n8,4,5.5,1e20\n", ["7", "8"]),
+        (b"Word,x,y,z\n2019,0.1,-2,3e-20\n0,4,5.5,1e20\n", ["2019", "0"]),
+        (b"a;0.1;-2;3e-20\nb;4;5.5;1e20\n", ["a", "b"]),
+        (b"token\tx\ty\tz\na\t0.1\t-2\t3e-20\nb\t4\t5.5\t1e20\n", ["a", "b"]),
+        (b"a 0.1 -2  3e-20\r\nb 4 5.5 1e20\r\n", ["a", "b"]),  # as GloVe has them
         (b"7,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["7", "b"]),  # a number is a name beside a name
         (b'"a, ""b""",0.1,-2,3e-20\n"c\nd",4,5.5,1e20\n', ['a, "b"', "c\nd"]),
         ("é\u2028\x85,0.1,-2,3e-20\n日本,4,5.5,1e20\n".encode(), ["é\u2028\x85", "日本"]),
@@ -123,6 +129,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "csv underscore": (b"a,1,2\nb,3,1_0\n", 'row 1, place 1 is not a number: "1_0"'),
     "csv gap": (b"a,1,\n", 'row 0, place 1 is not a number: ""'),
     "csv quote": (b'a,1,"2\n', "is not CSV"),
+    "csv a first row without numbers": (b"a,,\nb,1,2\n", "row 0, place 0 is not a number"),
+    "csv a first row without its word": (b",0.5,2\nb,1,2\n", "the name of row 0 is empty"),
     "csv heading alone": (b"token,x,y\n", "should hold rows of numbers"),
     "too large": (b"[[1e39]]", "row 0, place 0 is not a finite float32 number"),
     "huge": (b"[[1e999]]", "row 0, place 0 is not a finite float32 number"),

@@ -171,9 +171,12 @@ def decode(data: bytes, name: str) -> Iterator[Inspection]:
 def holds_inspection(data: bytes) -> bool:
     """Whether bytes look like an Inspection that `attn` wrote, not like a text.
 
-    That is an archive, or a JSON object with a schema of ours, however it is laid out.
+    That is an archive or safetensors, or a JSON object with a schema of ours, however it is laid
+    out.
     """
-    if data.startswith(b"PK\x03\x04"):  # a text may begin with the two letters
+    from attn_cli.files.beginning import is_safetensors
+
+    if data.startswith(b"PK\x03\x04") or is_safetensors(data):  # a text may begin with `PK`
         return True
     is_object = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     return is_object and re.search(rb'"schema"\s*:\s*"attn/', data) is not None

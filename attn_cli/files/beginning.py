@@ -76,7 +76,7 @@ def of_text(data: bytes, name: str) -> int:
     Raises:
         DataError: it is neither; the message names the place.
     """
-    if data.startswith(_ARRAYS):
+    if data.startswith(_ARRAYS) or is_safetensors(data):
         return LARGEST_DATA
     decoded(data, name, is_whole=False)
     if b"\0" in data:

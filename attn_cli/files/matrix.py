@@ -20,7 +20,7 @@ from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError
 from attn_cli.files import nested, npy
-from attn_cli.files.beginning import of_text
+from attn_cli.files.beginning import is_safetensors, of_text
 from attn_cli.files.vectors import number, numbers, read_csv
 from attn_cli.files.whole import read_whole
 from attn_cli.strict_json import parse, shown
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 _MOST_AXES = 4  # batch, head, query, key
 _MOST_LOOKED_AT = 10_000  # numbers, to tell how many decimals were kept
-_PRINTED = re.compile(rb"\s*(tensor|array|torch\.tensor|np\.array)\(")
+_PRINTED = re.compile(  # as torch, numpy and JAX print arrays, or as they stand in a program
+    rb"\s*(Parameter containing:\s*)?(\w+\s*=\s*)?((torch|np|numpy|jnp)\.)?"
+    rb"(tensor|array|asarray|Array|Tensor)\("
+)
 
 
 class _Figure(str):
@@ -45,9 +48,9 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
     """A matrix from a file or a binary stream.
 
     JSON: rows of numbers, or `{"weights": rows}`, or a document that attn wrote. CSV: a row a line,
-    with or without headings and names, also set apart by spaces. NPY: the array. Or text as
-    torch and numpy print it, `tensor([[0.1772, 0.1326], …])`. NaN and infinities are let through:
-    they are what some mistakes come to.
+    with or without headings and names. NPY: the array. Or text as torch, numpy and JAX print it,
+    `tensor([[0.1772, 0.1326], …])`. NaN and infinities are let through: they are what some
+    mistakes come to.
 
     Args:
         what: which matrix to take, where there are several.
@@ -60,18 +63,17 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
         raise DataError(f"{name} is empty")
     if data.startswith(npy.MAGIC):
         return _from_array(npy.read(data, name), name)
-    if data.startswith(b"PK"):
+    if data.startswith(b"PK") or is_safetensors(data):
         from attn_cli.files import decode
 
         return _from_inspection(next(decode(data, name)), what, name)
-    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    start = data.lstrip()[:1]
     printed = bool(_PRINTED.match(data)) or (start == b"[" and b"," not in data)
     if printed:
         data = _as_json(data)
     if printed or start in (b"{", b"["):
         return _from_json(data, name, what)
-    if b"," not in data:  # as numpy.savetxt sets numbers apart
-        data = b"\n".join(b",".join(line.split()) for line in data.splitlines())
     return _from_figures(read_csv(data, name)[1], name, str)
 
 

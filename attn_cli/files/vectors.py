@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 _NUMBERS = {int, float}
+_CORNERS = ("", "word", "words", "token", "tokens", "name", "names")  # of a heading over names
 
 
 def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
@@ -43,6 +44,8 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
         return Vectors(_finite(npy.read(data, name), name))
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     names, rows = _json(data, name) if start in (b"{", b"[") else _csv(data, name)
+    if names is not None and "" in names:
+        raise DataError(f"{name}: the name of row {names.index('')} is empty")
     return Vectors(_finite(_stack(rows, name), name), names)
 
 
@@ -65,22 +68,45 @@ def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
 def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]:
     """The cells of a CSV file without its heading, and the names in its first column, if any.
 
+    Semicolons, tabs or spaces may stand where commas do. What is under an empty corner, or one that
+    says `word` or the like, is a name even where it is a number.
+
     Raises:
         DataError: it is not UTF-8, or not CSV.
     """
     text = decoded(data, name)
     try:
-        reader = csv.reader(StringIO(text, newline=""), strict=True)
+        reader = csv.reader(StringIO(_with_marks(text), newline=""), strict=True)
         lines = [line for line in reader if "".join(line).strip()]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
-    # A heading: no numbers, or column numbers behind an empty corner, as pandas writes them.
-    if lines and not (lines[0][0] and any(map(_is_number, lines[0][1:] or lines[0]))):
+    named = False
+    if lines and _is_heading(lines[0]):
+        named = lines[0][0].strip().lower() in _CORNERS
         lines = lines[1:]
     first = [line[0] for line in lines]
-    if numbers(first) is not None:
+    if not named and numbers(first) is not None:
         return None, lines
-    return first, [line[1:] for line in lines]
+    are_counted = named and first == [str(i) for i in range(len(first))]  # as pandas does it
+    return None if are_counted else first, [line[1:] for line in lines]
+
+
+def _with_marks(text: str) -> str:
+    """The text with commas between its cells."""
+    if "," in text:
+        return text
+    for mark in (";", "\t"):
+        if mark in text:
+            return text.replace(mark, ",")
+    return "\n".join(",".join(line.split()) for line in text.split("\n"))
+
+
+def _is_heading(line: list[str]) -> bool:
+    """Whether a first line has no numbers, or those of columns behind an empty corner."""
+    cells = [cell.strip() for cell in line[1:] or line]
+    if not line[0].strip() and cells == [str(i) for i in range(len(cells))]:
+        return True
+    return any(cells) and not any(map(_is_number, cells))
 
 
 def _is_number(cell: str) -> bool:
