@@ -53,6 +53,9 @@ def fold_special(inspection: Inspection) -> Inspection:
     same = inspection.key_tokens is inspection.query_tokens
     queries = _ordinary(inspection.query_tokens)
     keys = queries if same else _ordinary(inspection.key_tokens)
+    if not same and inspection.kind != "cross":  # the last tokens of a text, as it is generated
+        everyone = range(len(inspection.query_tokens))
+        queries = [i for i in everyone if not inspection.query_tokens[i].special] or [*everyone]
     if not queries or not keys:
         raise DataError("all tokens are special: nothing would be left")
     sinks = [place for place in range(len(inspection.key_tokens)) if place not in set(keys)]

@@ -142,12 +142,14 @@ def test_what_names_no_head(specification: str) -> None:
 def test_the_command() -> None:
     model = "sample_inputs/tiny-llama"
     ask: Any = partial(run, "inspect", "The cat sat on the mat", "--model", model)
-    table, data, wrong, alone = together(
+    table, data, wrong, alone, *elsewhere = together(
         [
             partial(ask, "--ablate", "1.0,2.3"),
             partial(ask, "--ablate", "1.0", "--json", "--ablate-with", "mean"),
             partial(ask, "--ablate", "9.0"),
             partial(run, "inspect", "a b", "--ablate", "1.0"),
+            partial(run, "heads", "a b", "--model", model, "--ablate", "1.0"),
+            partial(run, "explain", "a b", "--model", model, "--ablate", "1.0", "--query", "0"),
         ]
     )
     assert (table.code, table.err) == (0, "")
@@ -159,3 +161,5 @@ def test_the_command() -> None:
     assert all(effect["moved"] >= 0 for effect in found["effects"])
     assert (wrong.code, wrong.out) == (2, b"") and "no layer 9" in wrong.err
     assert (alone.code, alone.out) == (2, b"") and "--model" in alone.err
+    for one in elsewhere:
+        assert (one.code, one.out) == (2, b"") and "--ablate is for `attn inspect`" in one.err

@@ -82,6 +82,23 @@ def test_without_special_tokens_the_first_is_folded() -> None:
     assert folded_pieces(folded.key_tokens) == ("un",)
 
 
+@pytest.mark.parametrize(("token", "kept"), [(4, "."), (5, "[SEP]")])
+def test_a_row_of_a_text_that_is_generated_keeps_its_query(token: int, kept: str) -> None:
+    row = inspection().layers[0].weights[:, token : token + 1]
+    made = Inspection(
+        text="undo it.",
+        kind="causal",
+        query_tokens=PIECES[token : token + 1],
+        key_tokens=PIECES,
+        layers=(Layer(weights=row),),
+    )
+    folded = folding.fold_special(made)
+    assert [t.text for t in folded.query_tokens] == [kept]
+    assert [t.text for t in folded.key_tokens] == ["un", "##do", "it", ".", "[special]"]
+    expected = np.concatenate([row[..., 1:5], row[..., :1] + row[..., 5:]], axis=2)
+    assert np.abs(folded.layers[0].weights - expected).max() < 1e-7
+
+
 def test_nothing_is_left_of_special_tokens_alone() -> None:
     with pytest.raises(DataError, match="nothing would be left"):
         folding.fold_special(inspection(PIECES[:1]))

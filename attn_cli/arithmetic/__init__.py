@@ -16,7 +16,7 @@ from attn_cli.errors import DataError, UsageError, did_you_mean
 from attn_cli.inspection import Inspection, Layer, Token
 
 STEPS = tuple(MAKERS)
-_HOW_TO_GET = "Inspect with `--json` or `-o FILE.npz` without `--show`, or with `--show all`."
+_HOW_TO_GET = "Inspect with `--show all`, and `--json` or `-o FILE.npz`."
 
 # The arrays that a step cannot do without; those of every other step are query and key.
 _NEEDED = {"embedding": ("embedding",), "context": ("value",)}

@@ -80,7 +80,7 @@ def inspect(
     require_other_file(
         output.out, sources.file or "-", sources.vocab, sources.embeddings, models=[real.model]
     )
-    real.require_model()
+    real.require_model(ablates=True)
     many = lines or real.decoder is not None or generate is not None
     _require_room(real, selected, generate, compare_with)
     if real.model is None:

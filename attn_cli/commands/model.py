@@ -74,12 +74,17 @@ class RealModel(Group):
         option("--ablate-with", panel=MODEL, help="What stands for a head: zeros or its mean."),
     ] = "zero"
 
-    def require_model(self) -> None:
+    def require_model(self, *, ablates: bool = False) -> None:
         """Refuse what only a model can be given where there is none.
 
+        Args:
+            ablates: whether the command does so.
+
         Raises:
-            UsageError: such an option is given without --model.
+            UsageError: such an option is given without --model, or --ablate where it does nothing.
         """
+        if self.ablate is not None and not ablates:
+            raise UsageError("--ablate is for `attn inspect`", "Leave it out here.")
         for name in ("pair", "decoder", "truncate", "offline", "ablate"):
             if self.model is None and getattr(self, name):
                 raise UsageError(f"--{name} is for real models", "Name one with `--model`.")
