@@ -402,6 +402,14 @@ BAD: dict[str, tuple[Sequence[str | bytes], Sequence[str]]] = {
     "show vocabulary": (["show", "sample_inputs/vocabulary.json"], ["attn-vocabulary/1"]),
     "show nothing on stdin": (["show", "-"], ["standard input is empty"]),
     "vocab missing": (["inspect", "x", "--vocab", "no-such.json"], ["`no-such.json`"]),
+    "vocab built and given": (
+        ["vocab", "a", "--vocab", "sample_inputs/vocabulary.json", "--order", "frequency"],
+        ["--order", "--vocab gives one"],
+    ),
+    "vocab size and given": (
+        ["vocab", "a", "--vocab", "sample_inputs/vocabulary.json", "--size", "3"],
+        ["--size", "--vocab gives one"],
+    ),
     "vocab directory": (["inspect", "x", "--vocab", "sample_inputs"], ["directory"]),
     "recipe": (["inspect", "x", "--recipe", "artcle"], ["--recipe", "artcle", "article"]),
     "heads 0": (["inspect", "x", "--heads", "0"], ["--heads", "1", "0"]),

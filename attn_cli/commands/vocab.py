@@ -67,6 +67,21 @@ class Building(Group):
         ),
     ] = None
 
+    def require_none(self) -> None:
+        """Refuse a choice where the vocabulary is given.
+
+        Raises:
+            UsageError: there is one.
+        """
+        chosen = {"size": self.size, "min-count": self.min_count > 1, "special": self.special}
+        chosen["order"] = self.order != "alphabetical"
+        for name, value in chosen.items():
+            if value:
+                raise UsageError(
+                    f"--{name} is for building a vocabulary, and --vocab gives one",
+                    "Leave one of them out.",
+                )
+
     def build(self, counts: Counter[str]) -> Vocabulary:
         in_range("--size", self.size, 1, 2**31 - 1)
         in_range("--min-count", self.min_count, 1, 2**31 - 1)
@@ -112,6 +127,8 @@ def vocab(
     """Number the words of a text or of files: word, id and how often."""
     if not (vocab and not sources and not encode and not decode):
         inputs.require_one_source(ctx, sources, file)
+    if vocab is not None:
+        building.require_none()
     _require_sense(vocab, encode, decode, out, bool(sources or file))
     given = find_sources(sources or [], file)
     require_other_file(out, vocab, *(str(source) for source in given if isinstance(source, Path)))
