@@ -72,7 +72,7 @@ ROWS: dict[str, bytes] = {
     "underscore": b"a,1,1_0\nb,2,3\n",
     "other-digits": "a,1,١\nb,2,3\n".encode(),
     "hexadecimal": b"a,1,0x10\nb,2,3\n",
-    "semicolons and commas": b"a;1;2\nb,3,4\n",
+    "semicolons and commas": b"a;1;2\nb,3,4,5\n",
     "JSON-ragged": b'{"a": [1, 2], "b": [1]}',
     "JSON-deep": b'{"a": ' + b"[" * 100_000,
     "JSON-900-deep": b'{"a": [' + b"[" * 900 + b"]" * 900 + b"]}",
