@@ -50,6 +50,11 @@ def npy(array: np.ndarray, **more: bool) -> bytes:
         (b"a;0.1;-2;3e-20\nb;4;5.5;1e20\n", ["a", "b"]),
         (b"token\tx\ty\tz\na\t0.1\t-2\t3e-20\nb\t4\t5.5\t1e20\n", ["a", "b"]),
         (b"a 0.1 -2  3e-20\r\nb 4 5.5 1e20\r\n", ["a", "b"]),  # as GloVe has them
+        (b'the 0.1 -2 3e-20\n" 4 5.5 1e20\n', ["the", '"']),
+        (b"the 0.1 -2 3e-20\n, 4 5.5 1e20\n", ["the", ","]),
+        (b'a b\t0.1\t-2\t3e-20\n"c, d"\t4\t5.5\t1e20\n', ["a b", "c, d"]),
+        (b"0.1 -2\t3e-20\r4 5.5\t1e20\r", None),
+        (b"rows\n0.1,-2,3e-20\n4,5.5,1e20\n", None),
         (b"7,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["7", "b"]),  # a number is a name beside a name
         (b'"a, ""b""",0.1,-2,3e-20\n"c\nd",4,5.5,1e20\n', ['a, "b"', "c\nd"]),
         ("é\u2028\x85,0.1,-2,3e-20\n日本,4,5.5,1e20\n".encode(), ["é\u2028\x85", "日本"]),

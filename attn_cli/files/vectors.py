@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from io import StringIO
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,7 +23,7 @@ from attn_cli.inspection import Vectors
 from attn_cli.strict_json import decoded, parse, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from attn_cli.types import Floats
 
@@ -76,8 +77,7 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     """
     text = decoded(data, name)
     try:
-        reader = csv.reader(StringIO(_with_marks(text), newline=""), strict=True)
-        lines = [line for line in reader if "".join(line).strip()]
+        lines = [line for line in _cells(text) if "".join(line).strip()]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
     named = False
@@ -91,14 +91,15 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     return None if are_counted else first, [line[1:] for line in lines]
 
 
-def _with_marks(text: str) -> str:
-    """The text with commas between its cells."""
-    if "," in text:
-        return text
-    for mark in (";", "\t"):
-        if mark in text:
-            return text.replace(mark, ",")
-    return "\n".join(",".join(line.split()) for line in text.split("\n"))
+def _cells(text: str) -> Iterable[list[str]]:
+    """The cells of each line, set apart by what the first line that has several is set apart by."""
+    first = next((line for line in text.split("\n") if re.search(r"[^\s,;][,;\s]+\S", line)), ",")
+    mark = next((mark for mark in ",;\t" if mark in first), "")
+    if mark == "\t" and numbers(first.split()) is not None:  # tabs and spaces are all the same
+        mark = ""
+    if not mark and first != ",":  # without quoting: a quote is a word where there are no commas
+        return (line.split() for line in re.split(r"\r\n|\r|\n", text))
+    return csv.reader(StringIO(text, newline=""), strict=True, delimiter=mark or ",")
 
 
 def _is_heading(line: list[str]) -> bool:
