@@ -45,6 +45,7 @@ def npy(array: np.ndarray, **more: bool) -> bytes:
         (b"x,y,z\n0.1,-2,3e-20\n4,5.5,1e20\n", None),
         (b",0,1,2\na,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["a", "b"]),  # as pandas writes it
         (b",0,1,2\n0,0.1,-2,3e-20\n1,4,5.5,1e20\n", None),  # with the numbers of the rows
+        (b"Unnamed: 0,x,y,z\n0,0.1,-2,3e-20\n1,4,5.5,1e20\n", None),
         (b",x,y,z\n7,0.1,-2,3e-20\n8,4,5.5,1e20\n", ["7", "8"]),
         (b"Word,x,y,z\n2019,0.1,-2,3e-20\n0,4,5.5,1e20\n", ["2019", "0"]),
         (b"a;0.1;-2;3e-20\nb;4;5.5;1e20\n", ["a", "b"]),
