@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from attn_cli.types import Floats
 
 _NUMBERS = {int, float}
-_CORNERS = ("", "unnamed: 0", "index", "word", "words", "token", "tokens", "name", "names")  # of a heading over names
+# What a heading says over names.
+_CORNERS = ("", "unnamed: 0", "index", "word", "words", "token", "tokens", "name", "names")
 
 
 def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
