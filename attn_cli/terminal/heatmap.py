@@ -29,7 +29,8 @@ _WIDEST, _LEAST = 4, 3  # of a cell that has a weight's percent in it
 
 def draw(table: Table, screen: Screen) -> Iterator[Line]:
     """A map of a table: two rows a line in colour, one row a line in shades."""
-    room = max(screen.width - _indent(table, screen), 1)
+    indent = _indent(table, screen)
+    room = max(screen.width - indent, 1)
     pool_columns = -(-table.values.shape[1] // (room * _MOST_BLOCKS))
     square = table.scale == "weight" or table.allowed is not None
     pool_rows = pool_columns if square else 1
@@ -44,8 +45,9 @@ def draw(table: Table, screen: Screen) -> Iterator[Line]:
             end = min(columns.stop * pool_columns, table.values.shape[1]) - 1
             heading = f"columns {first * pool_columns}–{end} of {table.values.shape[1]}"
             yield from wrapped(heading, screen)
-        yield _ruler(columns, pool_columns, _indent(table, screen))
-        yield from _rows(table, steps[:, columns.start : columns.stop], pool_rows, screen)
+        yield _ruler(columns, pool_columns, indent)
+        part = steps[:, columns.start : columns.stop]
+        yield from _rows(table, part, pool_rows, indent, screen)
 
 
 def has_percents(table: Table, screen: Screen) -> bool:
@@ -63,7 +65,7 @@ def percents(table: Table, screen: Screen) -> Iterator[Line]:
     names = "".join(f"{column:>{_LEAST}}{tail}" for column in range(table.values.shape[1]))
     yield [Segment(" " * indent + names, DIM)]
     for row in range(len(table.row_labels)):
-        line = _row_start(table, row, screen)
+        line = _row_start(table, row, indent, screen)
         for column, value in enumerate(table.values[row].tolist()):
             if table.is_masked(row, column):
                 line.append(Segment(screen.symbols(f"{MASKED:>{_LEAST}}{tail}"), DIM))
@@ -74,9 +76,9 @@ def percents(table: Table, screen: Screen) -> Iterator[Line]:
         yield line
 
 
-def _row_start(table: Table, row: int, screen: Screen) -> Line:
+def _row_start(table: Table, row: int, indent: int, screen: Screen) -> Line:
     position_width = _position_width(table)
-    label_width = _indent(table, screen) - position_width - 1
+    label_width = indent - position_width - 1
     label = fit(screen.clean(table.row_labels[row]), label_width)
     return [
         Segment(f"{row:>{position_width - 1}} " if position_width else "", DIM),
@@ -85,6 +87,7 @@ def _row_start(table: Table, row: int, screen: Screen) -> Line:
 
 
 def _indent(table: Table, screen: Screen) -> int:
+    """Cells before a row's own; every label is measured, so it is asked for once a table."""
     labels = max((cell_len(screen.clean(label)) for label in table.row_labels), default=0)
     return _position_width(table) + min(labels, _LABEL_WIDTH) + 1
 
@@ -104,11 +107,13 @@ def _ruler(columns: range, pool: int, indent: int) -> Line:
     return [Segment(" " * indent + "".join(marks), DIM)]
 
 
-def _rows(table: Table, steps: Integers, pool: int, screen: Screen) -> Iterator[Line]:
+def _rows(
+    table: Table, steps: Integers, pool: int, indent: int, screen: Screen
+) -> Iterator[Line]:
     halves = halves_rows(screen)
     rows = steps.tolist()
     for upper in range(0, len(rows), 2 if halves else 1):
-        line = _row_start(table, upper * pool, screen)
+        line = _row_start(table, upper * pool, indent, screen)
         if halves:
             lower = rows[upper + 1] if upper + 1 < len(rows) else [None] * len(rows[upper])
             line.extend(_half_blocks(table, rows[upper], lower, screen))
