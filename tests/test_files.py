@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import os
-import re
 import stat
 import threading
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cells import token_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
@@ -846,22 +846,12 @@ def saved_tokens(texts: list[str]) -> list[str]:
     return [row["query_token"] for row in rows[:: len(texts)]]
 
 
-def exact(cell: str) -> str:
-    """A token from its cell: without an apostrophe at the front, escapes turned back."""
-    short = {"n": "\n", "r": "\r", "t": "\t"}
-    return re.sub(
-        r"\\([nrt]|x..|u....|U.{8})",
-        lambda found: short.get(found[1]) or chr(int(found[1][1:], 16)),
-        cell.removeprefix("'"),
-    )
-
-
 def test_no_cell_of_a_csv_file_is_a_formula_or_obeyed() -> None:
     for text, cell in zip(FORMULAS, saved_tokens(FORMULAS), strict=True):
         assert cell == f"'{text}"
     for text, cell in zip(OBEYED, saved_tokens(OBEYED), strict=True):
         assert cell.isprintable() and cell[0] not in "=+-@", cell
-        assert exact(cell) == text
+        assert token_of(cell) == text
     assert saved_tokens(["-0.5x", "C:\\dir"]) == ["'-0.5x", "C:\\dir"]
 
 
@@ -870,7 +860,7 @@ def test_no_cell_of_a_csv_file_is_a_formula_or_obeyed() -> None:
 @example(['"', ",", "\r\n", ""])
 @EXAMPLES
 def test_the_tokens_of_a_csv_file_are_exact(texts: list[str]) -> None:
-    assert list(map(exact, saved_tokens(texts))) == texts
+    assert list(map(token_of, saved_tokens(texts))) == texts
 
 
 # Markdown ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
+from cells import token_of
 from markdown_it import MarkdownIt
 
 from hostile.case import Case
@@ -175,19 +176,9 @@ def _csv(shown: str, words: list[str]) -> str:
         if not all(map(_NUMBER.fullmatch, (*row[:4], row[6]))):
             return f"{row} has numbers that are none"
         for place, cell in ((int(row[2]), row[4]), (int(row[3]), row[5])):
-            if _exact(cell) != words[place]:
+            if token_of(cell) != words[place]:
                 return f"{cell!r} is not {words[place]!r}"
     return ""
-
-
-def _exact(cell: str) -> str:
-    """A token from its cell, as the format's description says."""
-    short = {"n": "\n", "r": "\r", "t": "\t"}
-    return re.sub(
-        r"\\([nrt]|x..|u....|U.{8})",
-        lambda found: short.get(found[1]) or chr(int(found[1][1:], 16)),
-        cell.removeprefix("'"),
-    )
 
 
 def _json(shown: str, words: list[str]) -> str:
