@@ -107,9 +107,7 @@ def _ruler(columns: range, pool: int, indent: int) -> Line:
     return [Segment(" " * indent + "".join(marks), DIM)]
 
 
-def _rows(
-    table: Table, steps: Integers, pool: int, indent: int, screen: Screen
-) -> Iterator[Line]:
+def _rows(table: Table, steps: Integers, pool: int, indent: int, screen: Screen) -> Iterator[Line]:
     halves = halves_rows(screen)
     rows = steps.tolist()
     for upper in range(0, len(rows), 2 if halves else 1):
