@@ -6,7 +6,6 @@ The one table from a suffix to its format is here; modules (and numpy) are loade
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
@@ -171,15 +170,12 @@ def decode(data: bytes, name: str) -> Iterator[Inspection]:
 def holds_inspection(data: bytes) -> bool:
     """Whether bytes look like an Inspection that `attn` wrote, not like a text.
 
-    That is an archive or safetensors, or a JSON object with a schema of ours, however it is laid
-    out.
+    That is an archive or safetensors, or a JSON object with a schema of ours.
     """
-    from attn_cli.files.beginning import is_safetensors
+    from attn_cli.files.beginning import is_document, is_safetensors
 
-    if data.startswith(b"PK\x03\x04") or is_safetensors(data):  # a text may begin with `PK`
-        return True
-    is_object = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    return is_object and re.search(rb'"schema"\s*:\s*"attn/', data) is not None
+    is_archive = data.startswith(b"PK\x03\x04")  # a text may begin with `PK`
+    return is_archive or is_safetensors(data) or is_document(data)
 
 
 def load(source: str | os.PathLike[str] | BinaryIO, **hints: Any) -> Inspection:

@@ -15,7 +15,7 @@ _LONGEST_HEADER = 100_000_000  # bytes of a safetensors header, the format's own
 _LOOKED_AT = 1 << 16  # bytes: who begins with more white space writes no JSON
 LARGEST_DATA, LARGEST_TEXT = 1 << 30, 1 << 26  # bytes of a stream, which may have no end
 _ARRAYS = (b"PK\x03\x04", b"\x93NUMPY")
-_DOCUMENT = re.compile(rb'\s*\{.*?"schema"\s*:\s*"attn/', re.DOTALL)
+_DOCUMENT = re.compile(rb'(\xef\xbb\xbf)?\s*\{.*?"schema"\s*:\s*"attn/', re.DOTALL)
 _PICKLE = ("a pickle: reading it could run any program", "Save with `np.savez`.")
 _SHUT = {  # first bytes of what is not opened, what it is, and what to do
     b"\x80\x02": _PICKLE,
@@ -34,6 +34,15 @@ _SHUT = {  # first bytes of what is not opened, what it is, and what to do
 def is_safetensors(data: bytes) -> bool:
     """Whether bytes begin as this format does: a length that a header may have, then `{`."""
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LONGEST_HEADER
+
+
+def is_document(data: bytes, end: int | None = None) -> bool:
+    """Whether bytes look like a JSON object with a schema of ours, however it is laid out.
+
+    Args:
+        end: how many of them to look at; None: all.
+    """
+    return _DOCUMENT.match(data, 0, len(data) if end is None else end) is not None
 
 
 def refuse_shut(data: bytes, name: str) -> None:
@@ -81,7 +90,7 @@ def of_text(data: bytes, name: str) -> int:
     decoded(data, name, is_whole=False)
     if b"\0" in data:
         raise DataError(f"{name} is no text: byte 0x00 at {data.index(0)}")
-    if _DOCUMENT.match(data.removeprefix(b"\xef\xbb\xbf")[:_LOOKED_AT]):  # one of attn's own
+    if is_document(data, _LOOKED_AT):
         refuse_beginning(data, name)
         return LARGEST_DATA
     return LARGEST_TEXT

@@ -116,7 +116,7 @@ def _from_figures(found: Any, name: str, figure: type[str] = _Figure) -> Student
     """
     if not isinstance(found, list):
         raise DataError(f"{name}: the document should hold rows of numbers")
-    ndim = _depth(found)
+    ndim = nested.depth(found)
     if ndim > _MOST_AXES:
         raise DataError(f"{name} has more than {_MOST_AXES} axes")
     rows, shape = nested.innermost(found, "", ndim, partial(_misplaced, name))
@@ -153,14 +153,6 @@ def _from_array(array: NDArray[Any], name: str) -> Student:
         shortest = (np.format_float_positional(value, trim="-") for value in finite)
         decimals = min(_decimals(shortest), int(np.finfo(array.dtype).precision))
     return _checked(array.astype(np.float64), decimals, name)
-
-
-def _depth(value: Any) -> int:
-    depth = 0
-    while isinstance(value, list) and depth <= _MOST_AXES:
-        depth += 1
-        value = value[0] if value else None
-    return depth
 
 
 def _all_numbers(items: list[Any], figure: type[str]) -> list[float | None]:

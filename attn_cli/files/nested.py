@@ -92,6 +92,15 @@ def innermost(
     return rows, shape
 
 
+def depth(value: Any) -> int:
+    """How deep lists are nested, by the first of each."""
+    found = 0
+    while isinstance(value, list):
+        found += 1
+        value = value[0] if value else None
+    return found
+
+
 def at(shape: Sequence[int], index: int) -> str:
     """Where an item stands that has a number among all of its level.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn_cli.errors import DataError
-from attn_cli.files import safetensors
+from attn_cli.files import nested, safetensors
 from attn_cli.files.document import Reader
 from attn_cli.files.npy import MOST_ARRAYS
 
@@ -106,7 +106,7 @@ def from_json(value: Any, name: str) -> Tensors:
             except OverflowError:
                 raise reader.fail(key or "the document", "is a number beyond float64") from None
         elif isinstance(item, list):
-            place, depth = key or "the array", _depth(item)
+            place, depth = key or "the array", nested.depth(item)
             if depth > _DEEPEST:
                 raise DataError(f"{name}: `{place}` is nested deeper than {_DEEPEST} levels")
             declared = _BOOLEANS if isinstance(leaf, bool) else _NUMBERS
@@ -135,14 +135,6 @@ def _first_leaf(value: Any) -> Any:
     while isinstance(value, list) and value:
         value = value[0]
     return value
-
-
-def _depth(value: Any) -> int:
-    depth = 0
-    while isinstance(value, list):
-        depth += 1
-        value = value[0] if value else None
-    return depth
 
 
 def _is_words(value: Any, level: int = 0) -> bool:
