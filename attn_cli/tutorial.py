@@ -82,8 +82,9 @@ def inspect(
     made = fitted(made, vectors, choices.get("d_model"))
     _require_sense(made, cross, vectors, vocabulary, unknown)
     if text is not None:  # what is far too long need not be cut to be refused
-        n_key = made.cross_rand or count_fewest(text if cross is None else cross, split)
-        _require_memory(made, count_fewest(text, split), n_key)
+        fewest = count_fewest(text, split)
+        n_key = made.cross_rand or (fewest if cross is None else count_fewest(cross, split))
+        _require_memory(made, fewest, n_key)
     tokens = tokenize(text, vectors, split, lowercase)
     others = tokens if cross is None else _other_tokens(cross, split, lowercase)
     _require_memory(made, len(tokens), made.cross_rand or len(others))

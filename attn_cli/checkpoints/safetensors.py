@@ -174,15 +174,16 @@ def read_index(path: Path) -> dict[str, str]:
         raise DataError(f"{path} has no `weight_map` that names the shards")
     known: set[str] = set()  # most tensors are in the file of the one before
     for tensor, file in homes.items():
-        if not isinstance(file, str) or file not in known:
-            if not _is_beside(file):
-                raise DataError(
-                    f"{path}: tensor `{tensor}` is said to be in {file!r}, which is no name of a "
-                    "safetensors file beside it"
-                )
-            known.add(file)
-            if len(known) > _MAX_SHARDS:
-                raise DataError(f"{path} names more than {_MAX_SHARDS:,} files")
+        if isinstance(file, str) and file in known:
+            continue
+        if not _is_beside(file):
+            raise DataError(
+                f"{path}: tensor `{tensor}` is said to be in {file!r}, which is no name of a "
+                "safetensors file beside it"
+            )
+        known.add(file)
+        if len(known) > _MAX_SHARDS:
+            raise DataError(f"{path} names more than {_MAX_SHARDS:,} files")
     return homes
 
 

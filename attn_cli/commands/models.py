@@ -63,7 +63,7 @@ def _draw(found: Sequence[catalogue.Listed], where: str, color: str) -> None:
     from attn_cli.terminal import listing
     from attn_cli.terminal.render import render, wrapped
 
-    def say(text: str) -> None:
+    def write_wrapped(text: str) -> None:
         write_text(render(wrapped(text, on), on.colors))
 
     on = screen(color)  # type: ignore[arg-type]
@@ -73,10 +73,10 @@ def _draw(found: Sequence[catalogue.Listed], where: str, color: str) -> None:
         write_text(render(listing.draw(title, _HEADINGS, rows, on), on.colors))
     for model in found:
         if model.trouble is not None:
-            say(f"{model.name} cannot be read: {model.trouble}")
+            write_wrapped(f"{model.name} cannot be read: {model.trouble}")
     if not found:
-        say(f"models  0 in {where}")
-        say("`--model` also takes a model's directory or .gguf file.")
+        write_wrapped(f"models  0 in {where}")
+        write_wrapped("`--model` also takes a model's directory or .gguf file.")
 
 
 def _row(model: catalogue.Listed) -> tuple[str, ...]:

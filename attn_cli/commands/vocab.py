@@ -73,8 +73,12 @@ class Building(Group):
         Raises:
             UsageError: there is one.
         """
-        chosen = {"size": self.size, "min-count": self.min_count > 1, "special": self.special}
-        chosen["order"] = self.order != "alphabetical"
+        chosen = {
+            "size": self.size,
+            "min-count": self.min_count > 1,
+            "special": self.special,
+            "order": self.order != "alphabetical",
+        }
         for name, value in chosen.items():
             if value:
                 raise UsageError(

@@ -94,13 +94,13 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
 
 def _cells(text: str) -> Iterable[list[str]]:
     """The cells of each line, set apart by what the first line that has several is set apart by."""
-    first = next((line for line in text.split("\n") if re.search(r"[^\s,;][,;\s]+\S", line)), ",")
+    several = (line for line in StringIO(text) if re.search(r"[^\s,;][,;\s]+\S", line))
+    first = next(several, ",")
     mark = next((mark for mark in ",;\t" if mark in first), "")
-    if mark == "\t" and numbers(first.split()) is not None:  # tabs and spaces are all the same
-        mark = ""
-    if not mark and first != ",":  # without quoting: a quote is a word where there are no commas
+    # Spaces and tabs are all the same between numbers. Nothing is quoted: a quote is a word there.
+    if not mark or (mark == "\t" and numbers(first.split()) is not None):
         return (line.split() for line in re.split(r"\r\n|\r|\n", text))
-    return csv.reader(StringIO(text, newline=""), strict=True, delimiter=mark or ",")
+    return csv.reader(StringIO(text, newline=""), strict=True, delimiter=mark)
 
 
 def _is_heading(line: list[str]) -> bool:

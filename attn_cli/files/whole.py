@@ -84,7 +84,7 @@ def read_bounded(file: BinaryIO, name: str, judge: Judge) -> bytes:
                 most = judge(piece, name)
                 if given is None:
                     limit = min(limit, most)
-                if given is not None:  # at once, or all would be held twice where it is joined
+                else:  # at once, or all would be held twice where it is joined
                     file.seek(-len(piece), os.SEEK_CUR)
                     piece = file.read(max(given, _PIECE))
             pieces.append(piece)
