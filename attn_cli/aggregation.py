@@ -27,8 +27,9 @@ Weigh = Literal["value-norm", "output-norm"]
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 WEIGHS: tuple[Weigh, ...] = get_args(Weigh)
 
-# A flow looks at every edge for every pair of tokens, at about a microsecond each.
-MOST_FLOW_STEPS = 30_000_000
+# A flow goes through all layers for every edge of every pair of tokens: some ten million of these
+# steps a second.
+MOST_FLOW_STEPS = 100_000_000
 
 NOTES = {
     "mean": "the mean over all heads and layers: what they have in common; a head that differs is "
@@ -128,16 +129,16 @@ def flow(inspection: Inspection) -> Doubles:
     own; so rows need not sum to 1.
 
     Raises:
-        UsageError: it would take more than `MOST_FLOW_STEPS` steps: edges times pairs of tokens.
+        UsageError: it would take more than `MOST_FLOW_STEPS` steps: edges × layers × pairs of tokens.
         DataError: queries and keys are not the same tokens.
     """
     capacities = list(_mixed(inspection))
     n = len(capacities[0])
     reached = np.argwhere(rollout(inspection) > 0)
     n_edges = sum(int(np.count_nonzero(matrix)) for matrix in capacities)
-    if n_edges * len(reached) > MOST_FLOW_STEPS:
+    if n_edges * len(capacities) * len(reached) > MOST_FLOW_STEPS:
         raise UsageError(
-            f"a flow over {n} tokens and {len(capacities)} layers takes {n_edges} edges × "
+            f"a flow over {n} tokens takes {n_edges} edges × {len(capacities)} layers × "
             f"{len(reached)} pairs of tokens; the most is {MOST_FLOW_STEPS:,} steps",
             "Use fewer tokens or layers, or `--aggregate rollout`, which is fast.",
         )

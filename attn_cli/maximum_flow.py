@@ -19,7 +19,8 @@ class Network:
     """Nodes in layers of n; capacities[l][i, j] leads from node i of layer l + 1 to j of layer l.
 
     Maximum flow by E. Dinic's algorithm (1970): shortest ways are found by breadth, then filled by
-    depth, until no way is left. Each of the n_layer · n² edges is looked at a few times.
+    depth, until no way is left. A way is as long as there are layers, and fills one of the
+    n_layer · n² edges at least.
     """
 
     def __init__(self, capacities: Sequence[Doubles]) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 from heads import inspection, random_heads
+from pace import promptly
 
 from attn_cli import aggregation, inspect
 from attn_cli.aggregation import NOTES, aggregate, notes, output_norms, value_norms, weigh
@@ -83,10 +84,15 @@ def test_a_flow_is_at_least_what_rollout_sends_and_at_most_what_leaves() -> None
     assert flow.max() <= 1 + 1e-12
 
 
-def test_a_flow_that_would_take_too_long_is_refused_before_it_begins() -> None:
-    words = tuple(f"w{i}" for i in range(60))
-    one = inspection([random_heads(0, 1, 60)] * 20, words)
-    with pytest.raises(UsageError, match="60 tokens and 20 layers"):
+@pytest.mark.parametrize(
+    ("n", "n_layer", "wanted"),
+    ((60, 20, "60 tokens takes 36600 edges × 20 layers"), (4, 2000, "4 tokens.* × 2000 layers")),
+)
+def test_a_flow_that_would_take_too_long_is_refused_before_it_begins(
+    n: int, n_layer: int, wanted: str
+) -> None:
+    one = inspection([random_heads(0, 1, n)] * n_layer, tuple(f"w{i}" for i in range(n)))
+    with promptly(), pytest.raises(UsageError, match=wanted):
         aggregate(one, "flow")
 
 
