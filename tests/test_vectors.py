@@ -57,6 +57,8 @@ def npy(array: np.ndarray, **more: bool) -> bytes:
         (b"0.1 -2\t3e-20\r4 5.5\t1e20\r", None),
         (b"rows\n0.1,-2,3e-20\n4,5.5,1e20\n", None),
         (b"7,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["7", "b"]),  # a number is a name beside a name
+        (b"2 3\na 0.1 -2 3e-20\nb 4 5.5 1e20\n", ["a", "b"]),  # word2vec counts first
+        (b", 0.1 -2 3e-20\nb 4 5.5 1e20\n", [",", "b"]),
         (b'"a, ""b""",0.1,-2,3e-20\n"c\nd",4,5.5,1e20\n', ['a, "b"', "c\nd"]),
         ("é\u2028\x85,0.1,-2,3e-20\n日本,4,5.5,1e20\n".encode(), ["é\u2028\x85", "日本"]),
         (npy(ROWS), None),
@@ -85,6 +87,11 @@ def test_a_path_is_named_in_messages(tmp_path: Path) -> None:
         load(file)
     with pytest.raises(DataError, match="no such file"):
         load(tmp_path / "none.csv")
+
+
+def test_two_counts_are_a_row_where_rows_are_two_wide() -> None:
+    found = read(b"1,1\n0.5,0.5\n")
+    assert found.names is None and found.rows.tolist() == [[1, 1], [0.5, 0.5]]
 
 
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -134,6 +141,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "csv word": (b"a,1,2\nb,3,x\n", 'row 1, place 1 is not a number: "x"'),
     "csv underscore": (b"a,1,2\nb,3,1_0\n", 'row 1, place 1 is not a number: "1_0"'),
     "csv gap": (b"a,1,\n", 'row 0, place 1 is not a number: ""'),
+    "csv mistyped corner": (b"O.43,0.15\n0.55,0.87\n", 'row 0, place 0 is not a number: "O.43"'),
+    "csv hexadecimal corner": (b"0x10,1\n2,3\n", 'row 0, place 0 is not a number: "0x10"'),
+    "csv a word among numbers": (b"1,2\n-,3\n4,5\n", 'row 1, place 0 is not a number: "-"'),
     "csv quote": (b'a,1,"2\n', "is not CSV"),
     "csv a first row without numbers": (b"a,,\nb,1,2\n", "row 0, place 0 is not a number"),
     "csv a first row without its word": (b",0.5,2\nb,1,2\n", "the name of row 0 is empty"),

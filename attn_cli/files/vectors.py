@@ -71,23 +71,28 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     """The cells of a CSV file without its heading, and the names in its first column, if any.
 
     Semicolons, tabs or spaces may stand where commas do. What is under an empty corner, or one that
-    says `word` or the like, is a name even where it is a number.
+    says `word` or the like, is a name even where it is a number; so is all of a first column that
+    has words. The counts that begin a file of word2vec are passed over.
 
     Raises:
-        DataError: it is not UTF-8, or not CSV.
+        DataError: it is not UTF-8, or not CSV, or the first column has a word among numbers.
     """
     text = decoded(data, name)
     try:
         lines = [line for line in _cells(text) if "".join(line).strip()]
     except csv.Error as error:
         raise DataError(f"{name} is not CSV: {error}") from None
-    named = False
-    if lines and _is_heading(lines[0]):
+    named = len(lines) > 1 and _is_count(lines[0], lines[1:])
+    if named:
+        lines = lines[1:]
+    elif lines and _is_heading(lines[0]):
         named = lines[0][0].strip().lower() in _CORNERS
         lines = lines[1:]
     first = [line[0] for line in lines]
-    if not named and numbers(first) is not None:
-        return None, lines
+    if not named:
+        if numbers(first) is not None:
+            return None, lines
+        _require_names(first, name)
     are_counted = named and first == [str(i) for i in range(len(first))]  # as pandas does it
     return None if are_counted else first, [line[1:] for line in lines]
 
@@ -97,10 +102,30 @@ def _cells(text: str) -> Iterable[list[str]]:
     several = (line for line in StringIO(text) if re.search(r"[^\s,;][,;\s]+\S", line))
     first = next(several, ",")
     mark = next((mark for mark in ",;\t" if mark in first), "")
-    # Spaces and tabs are all the same between numbers. Nothing is quoted: a quote is a word there.
-    if not mark or (mark == "\t" and numbers(first.split()) is not None):
+    # Spaces and tabs are all the same between numbers. Nothing is quoted: a quote is a word there,
+    # as is a comma before spaces.
+    cells = first.split()
+    apart = numbers(cells if mark == "\t" else cells[1:]) and mark in ("\t", *cells[:1])
+    if not mark or apart:
         return (line.split() for line in re.split(r"\r\n|\r|\n", text))
     return csv.reader(StringIO(text, newline=""), strict=True, delimiter=mark)
+
+
+def _is_count(line: list[str], rows: list[list[str]]) -> bool:
+    """Whether a first line says how many rows follow and how wide: it is no row of such a width."""
+    return len(rows[0]) > 2 and line == [str(len(rows)), str(len(rows[0]) - 1)]
+
+
+def _require_names(first: list[str], name: str) -> None:
+    """Refuse a first column in which a word looks like a number that was mistyped."""
+    words = [(row, cell) for row, cell in enumerate(first) if not _is_number(cell)]
+    row, word = next((pair for pair in words if re.search(r"\d", pair[1])), words[0])
+    n_number = len(first) - len(words)
+    if n_number > len(words) or (n_number == len(words) and re.search(r"\d", word)):
+        raise DataError(
+            f"{name}: row {row}, place 0 is not a number: {shown(word)}",
+            "If the first column holds names, begin the file with a heading: `word,x,y`.",
+        )
 
 
 def _is_heading(line: list[str]) -> bool:
