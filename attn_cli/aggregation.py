@@ -129,7 +129,7 @@ def flow(inspection: Inspection) -> Doubles:
     own; so rows need not sum to 1.
 
     Raises:
-        UsageError: it would take more than `MOST_FLOW_STEPS` steps: edges × layers × pairs of tokens.
+        UsageError: it would take more than `MOST_FLOW_STEPS`: edges × layers × pairs of tokens.
         DataError: queries and keys are not the same tokens.
     """
     capacities = list(_mixed(inspection))

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from attn_cli.commands.outcome import settle, wants_debug
-from attn_cli.commands.streams import complain
+from attn_cli.commands.streams import complain, remark
 from attn_cli.errors import DataError, did_you_mean, did_you_mean_file
 
 
@@ -87,6 +87,33 @@ def test_long_messages_are_clipped_in_the_middle(capsys: Any) -> None:
     assert len(err) < 1500 and err.count("\n") == 2
     assert err.startswith("attn: cannot read `x") and "…" in err
     assert err.splitlines()[0].endswith("x`: file name too long")
+
+
+def test_remarks_are_said_once_each_when_all_is_done_and_not_beside_a_complaint(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attn_cli.commands.streams._remarks", {})
+
+    def act(error: DataError | None) -> int:
+        for text in ("first", "second", "first"):
+            remark(text)
+        if error is not None:
+            raise error
+        return 0
+
+    assert settle(lambda: act(None)) == 0
+    assert capsys.readouterr().err == "attn: first\nattn: second\n"
+    assert settle(lambda: act(DataError("what", "do"))) == 2
+    assert capsys.readouterr().err == "attn: what\ndo\n"
+
+
+def test_remarks_on_a_stream_without_end_are_said_on_the_way(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attn_cli.commands.streams._remarks", {})
+    for number in range(60):
+        remark(str(number))
+    assert len(capsys.readouterr().err.splitlines()) == 51
 
 
 def test_a_name_that_was_begun_is_meant_before_one_that_is_similar() -> None:

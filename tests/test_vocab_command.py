@@ -206,12 +206,16 @@ def test_any_sensible_vocabulary_file_is_taken(tmp_path: Path) -> None:
         "no-end.txt": "a\nb",
         "bom.txt": "\ufeffa\nb\n",
         "brace.txt": "{\nb\n",
+        "commas.txt": "a,1\nb,2\n",
+        "json.txt": '\n{"a": 0, "b": 1}\n',
+        "array.TXT": '[\n "a",\n "b"\n]',
     }
     for name, content in forms.items():
         (tmp_path / name).write_bytes(content.encode())
     calls = [partial(run, "vocab", "--vocab", str(tmp_path / name), "--json") for name in forms]
     for name, ran in zip(forms, together(calls), strict=True):
-        words = ["{", "b"] if name == "brace.txt" else ["a", "b"]
+        others = {"brace.txt": ["{", "b"], "commas.txt": ["a,1", "b,2"]}
+        words = others.get(name, ["a", "b"])
         assert json.loads(ran.out)["vocabulary"] == {w: i for i, w in enumerate(words)}, name
     inspection = tmp_path / "run.json"
     assert run("inspect", SENTENCE, "-o", str(inspection)).code == 0
@@ -221,6 +225,10 @@ def test_any_sensible_vocabulary_file_is_taken(tmp_path: Path) -> None:
 BAD_FILES = {
     "twice.txt": (b"a\nb\na\n", "`a`"),
     "blank.txt": (b"a\n\nb\n", "empty"),
+    "blanks.txt": (b"a\nb\n\n\n", "line 3 is empty"),
+    "numbered.csv": (b"word,id\nthe,0\ncat,1\n", "a word and a number a line"),
+    "scored.vocab": (b"the\t-2.5\ncat\t-3\n", "a word and a number a line"),
+    "twice in JSON.txt": (b'["a", "b",\n "a"]\n', "entry 0 and entry 2"),
     "nothing.txt": (b"", "no words"),
     "bytes.txt": (b"a\nb\xff\n", "0xff at 3"),
     "gap.json": (b'{"a": 0, "b": 2}', "1"),
@@ -300,6 +308,8 @@ def test_unwritable_and_unknown_outputs(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     assert "directory" in refused("a", "-o", tmp_path / "folder.json")
     assert "line break" in refused("a\nb", "--split", "characters", "-o", tmp_path / "x.txt")
+    json_words = ('["a"]', "--split", "whitespace")
+    assert "are JSON" in refused(*json_words, "-o", tmp_path / "x.txt")
     source = tmp_path / "in.txt"
     source.write_text("a b")
     assert "written over" in refused(source, "-o", source)

@@ -8,7 +8,14 @@ from __future__ import annotations
 import os
 import sys
 
-from attn_cli.commands.streams import ReaderLeftError, abandon, complain, say, write_text
+from attn_cli.commands.streams import (
+    ReaderLeftError,
+    abandon,
+    complain,
+    say,
+    say_remarks,
+    write_text,
+)
 from attn_cli.errors import AttnError, ExitCode
 
 TYPE_CHECKING = False  # as type checkers know it
@@ -26,7 +33,9 @@ def settle(action: Callable[[], int], *, debug: bool = False) -> int:
         debug: print the traceback of what stopped it, before the complaint.
     """
     try:
-        return action()
+        status = action()
+        say_remarks()
+        return status
     except ReaderLeftError:
         pass  # the reader has all that it wanted, and we could not deliver the rest
     except Exception as error:

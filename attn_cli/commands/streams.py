@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _LONGEST, _BEGINNING = 700, 400  # characters of a message, and of it before what is left out
 
+_MOST_KEPT = 50  # remarks
+
 _begun: set[int] = set()  # streams that have had their first text
+_remarks: dict[str, None] = {}
 
 
 class ReaderLeftError(Exception):
@@ -100,8 +103,20 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def remark(message: str) -> None:
-    """A plain line on standard error about what is done all the same."""
-    say(f"attn: {_clipped(message)}")
+    """A plain line on standard error about what is done all the same, once that is done.
+
+    It is kept until `say_remarks`: where a complaint follows, the complaint is what counts.
+    """
+    _remarks[_clipped(message)] = None
+    if len(_remarks) > _MOST_KEPT:  # of a stream that may have no end
+        say_remarks()
+
+
+def say_remarks() -> None:
+    """Say what was kept, each once."""
+    if _remarks:
+        say(*(f"attn: {message}" for message in _remarks))
+        _remarks.clear()
 
 
 def say(*lines: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, BinaryIO
 
 from attn_cli.errors import DataError, UsageError
@@ -20,6 +21,9 @@ SCHEMA = "attn-vocabulary/1"
 SUFFIXES = (".json", ".txt")
 MOST_WORDS = 1 << 20  # the largest vocabulary of a model in use has 901,629
 _OTHERS = 1 << 16  # strings that a document may hold beside them
+
+_NUMBERED = re.compile(r".+[,;\t] *-?\d+(\.\d+)?")  # `the,0`, where a word alone is meant
+_LOOKED_AT = 100  # lines, to see whether each is like that
 
 
 def to_json(vocabulary: Vocabulary) -> bytes:
@@ -37,7 +41,8 @@ def to_text(vocabulary: Vocabulary) -> bytes:
     """One word a line, in the order of the ids.
 
     Raises:
-        UsageError: a word holds a line break, so the lines would not be the words.
+        UsageError: a word holds a line break, so the lines would not be the words; or together
+            they are JSON.
     """
     for word in vocabulary:
         if not word or "\n" in word or word.endswith("\r") or word.startswith("\ufeff"):
@@ -45,7 +50,10 @@ def to_text(vocabulary: Vocabulary) -> bytes:
                 f"the word `{word}` holds a line break, is empty or begins with a BOM",
                 "Write the vocabulary as `.json`.",
             )
-    return "".join(f"{word}\n" for word in vocabulary).encode()
+    data = "".join(f"{word}\n" for word in vocabulary).encode()
+    if _json_in(data, "`.txt`") is not None:
+        raise UsageError("these words, a line each, are JSON", "Write the vocabulary as `.json`.")
+    return data
 
 
 def encode(vocabulary: Vocabulary, path: str | os.PathLike[str]) -> bytes:
@@ -77,11 +85,9 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
             there are too many.
     """
     name, data = read_whole(source, of_text)
-    is_text = name.lower().endswith(".txt`")
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
-        strings = (data.count(b'"') - data.count(b'\\"')) // 2
-        _require_few(strings // (2 if b'"counts"' in data else 1) - _OTHERS, name)
-        return _from_json(parse(data, name), name)
+    found = _json_in(data, name)
+    if found is not None:
+        return _from_json(found, name)
     _require_few(data.count(b"\n"), name)
     text = decoded(data, name)
     lines = text.split("\n")
@@ -89,7 +95,40 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vocabulary:
         lines.pop()
     if "\r" in text:
         lines = [line.removesuffix("\r") for line in lines]
+    looked_at = lines[1 : _LOOKED_AT + 1]  # the first may be a heading
+    if looked_at and not _is_text(name) and all(map(_NUMBERED.fullmatch, looked_at)):
+        raise DataError(
+            f"{name} has a word and a number a line; a vocabulary has a word a line",
+            'Leave out the numbers, or write JSON: {"word": id}.',
+        )
     return _from_words(lines, name, "line", 1)
+
+
+def _json_in(data: bytes, name: str) -> Any:
+    """The JSON that a file is; None if it is text.
+
+    Words may be brackets, as in `[PAD]`: a `.txt` is JSON only if it is that from end to end.
+
+    Raises:
+        DataError: it is broken, and no `.txt`; or there are too many words.
+    """
+    body = data.strip(b"\xef\xbb\xbf \t\r\n")
+    is_text = _is_text(name)
+    if body[:1] not in (b"{", b"[") or (is_text and body[-1:] not in (b"}", b"]")):
+        return None
+    strings = (data.count(b'"') - data.count(b'\\"')) // 2
+    _require_few(strings // (2 if b'"counts"' in data else 1) - _OTHERS, name)
+    try:
+        return parse(data, name)
+    except DataError:
+        if is_text:
+            return None
+        raise
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file is named `….txt`, where every line is a word."""
+    return name.lower().endswith(".txt`")
 
 
 def _require_few(n_words: int, name: str) -> None:
@@ -125,6 +164,8 @@ def _from_words(words: list[Any], name: str, unit: str, first: int) -> Vocabular
     if set(map(type, words)) - {str}:
         wrong = next(index for index, word in enumerate(words) if type(word) is not str)
         raise DataError(f"{name}: {unit} {wrong + first} is not a word")
+    if "" in words:
+        raise DataError(f"{name}: {unit} {words.index('') + first} is empty")
     ids = dict(zip(words, range(len(words)), strict=True))
     if len(ids) < len(words):
         again = next(index for index, word in enumerate(words) if ids[word] != index)
