@@ -114,6 +114,29 @@ def recipe(name: "str | Recipe" = "article", **choices: Any) -> Recipe:
     return made
 
 
+def require_use(name: str, *, draws_table: bool, **choices: Any) -> None:
+    """Refuse a choice of how something is done that is not done.
+
+    Args:
+        draws_table: whether the embedding is drawn.
+
+    Raises:
+        UsageError: a choice would have no effect; or as `recipe`.
+    """
+    made = recipe(name, **choices)
+    idle = {
+        "vocab_size": ("a table that is drawn: the vectors are given", not draws_table),
+        "dropout_seed": ("--dropout", not made.dropout),
+        "dropout_generator": ("--dropout", not made.dropout),
+        "max_positions": ("--positions learned", made.positions != "learned"),
+        "d_k": ("weights (--init none)", made.init == "none"),
+        "d_v": ("weights (--init none)", made.init == "none"),
+    }
+    for choice, (needed, is_idle) in idle.items():
+        if is_idle and choices.get(choice) is not None:
+            raise UsageError(f"{_option(choice)} has no effect without {needed}", "Leave it out.")
+
+
 def _check(made: Recipe) -> None:
     for name, least in _AT_LEAST.items():
         value = getattr(made, name)
@@ -160,7 +183,8 @@ def _check_positions(made: Recipe) -> None:
         except ValueError:
             number = 0.0
         if not 1 < number < 1e30:
-            raise UsageError(f"the base in `{made.positions}` must be a number above 1")
+            wanted = "must be a number above 1 and below 1e+30"
+            raise UsageError(f"the base in `{made.positions}` {wanted}")
         if made.init != "none" and made.d_k % 2:
             raise UsageError(f"rotary positions turn pairs: --d-k must be even, not: {made.d_k}")
     if name in ("rope", "alibi") and made.score == "additive":

@@ -126,6 +126,8 @@ def test_the_mean_says_the_same_to_every_token() -> None:
         ("0-1.1", [(0, 1), (1, 1)]),
         ("-1.-1,0.0", [(2, 3), (0, 0)]),
         ("1.0,1.0", [(1, 0)]),
+        ("-3--2 . -1", [(0, 3), (1, 3)]),
+        ("all.2", [(0, 2), (1, 2), (2, 2)]),
     ],
 )
 def test_heads_by_their_numbers(specification: str, expected: list[tuple[int, int]]) -> None:
@@ -139,14 +141,22 @@ def test_what_names_no_head(specification: str) -> None:
         parse(specification, models("llama").architecture)
 
 
+@pytest.mark.parametrize("specification", ["0.0.0", "x.y", "0-1-2.0"])
+def test_what_is_no_head_is_not_laid_to_another_option(specification: str) -> None:
+    with pytest.raises(UsageError, match=f"--ablate cannot be `{specification}`"):
+        parse(specification, models("llama").architecture)
+
+
 def test_the_command() -> None:
     model = "sample_inputs/tiny-llama"
     ask: Any = partial(run, "inspect", "The cat sat on the mat", "--model", model)
-    table, data, wrong, alone, *elsewhere = together(
+    table, data, wrong, show, scale, alone, *elsewhere = together(
         [
             partial(ask, "--ablate", "1.0,2.3"),
             partial(ask, "--ablate", "1.0", "--json", "--ablate-with", "mean"),
             partial(ask, "--ablate", "9.0"),
+            partial(ask, "--ablate", "1.0", "--show", "query"),
+            partial(ask, "--ablate", "1.0", "--own-scale"),
             partial(run, "inspect", "a b", "--ablate", "1.0"),
             partial(run, "heads", "a b", "--model", model, "--ablate", "1.0"),
             partial(run, "explain", "a b", "--model", model, "--ablate", "1.0", "--query", "0"),
@@ -160,6 +170,8 @@ def test_the_command() -> None:
     assert found["effects"][0]["heads"] == [{"layer": 1, "head": 0}]
     assert all(effect["moved"] >= 0 for effect in found["effects"])
     assert (wrong.code, wrong.out) == (2, b"") and "no layer 9" in wrong.err
+    for one, option in ((show, "--show"), (scale, "--own-scale")):
+        assert (one.code, one.out) == (2, b"") and f"--ablate and {option}" in one.err
     assert (alone.code, alone.out) == (2, b"") and "--model" in alone.err
     for one in elsewhere:
         assert (one.code, one.out) == (2, b"") and "--ablate is for `attn inspect`" in one.err

@@ -453,6 +453,16 @@ BAD: dict[str, tuple[Sequence[str | bytes], Sequence[str]]] = {
     "dropout seed": (
         ["inspect", "x", "--dropout", ".5", "--dropout-seed", str(2**64)], ["seed", str(2**64)],
     ),
+    "dropout seed alone": (["inspect", "x", "--dropout-seed", "3"], ["--dropout-seed has no eff"]),
+    "max-positions alone": (["inspect", "x", "--max-positions", "3"], ["--positions learned"]),
+    "width of no weights": (["inspect", "x", "--init", "none", "--d-v", "2"], ["--d-v", "weights"]),
+    "rows of no table": (
+        ["inspect", "--recipe", "book", "--vocab-size", "9"], ["--vocab-size", "vectors are given"],
+    ),
+    "positions large": (["inspect", "x", "--positions", "rope:1e30"], ["below 1e+30"]),
+    "a step that is not there": (
+        ["explain", "x y", "--query", "x", "--steps", "score,rotation"], ["no step `rotation`"],
+    ),
     "dropout generator": (["inspect", "x", "--dropout-generator", "cuda"], ["cuda", "mkl"]),
     "init": (["inspect", "x", "--init", "ones"], ["--init", "ones", "linear"]),
     "init none": (["inspect", "x", "--init", "none", "--heads", "2"], ["--init none", "one head"]),

@@ -127,6 +127,7 @@ def test_trouble(folder: Path) -> None:
         "- -": ("only one",),
         "a.json missing.json": ("missing.json",),
         "a.json": ("B",),
+        "a.json b.json --offline": ("--offline is for real models",),
         "a.json a.json --tolerance 2": ("--tolerance must be",),
         "a.json a.json --tolerance nan": ("--tolerance must be",),
         "a.json a.json --top 0": ("--top must be",),

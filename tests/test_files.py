@@ -1132,7 +1132,7 @@ NO_VOCABULARIES: list[tuple[bytes, str]] = [
     (b"a\nb\na\n", "`a` stands twice, at line 1 and line 3"),
     (b'["a", "b", "b"]', "`b` stands twice, at entry 1 and entry 2"),
     (b'["a", 5]', "entry 1 is not a word"),
-    (b"a\n\nb\n", "the word with the id 1 is empty"),
+    (b"a\n\nb\n", "line 2 is empty"),
     (b'{"": 0}', "the word with the id 0 is empty"),
     (b'{"a": 0, "b": 2}', "no word has the id 1, but 2 words are given"),
     (b'{"a": 1}', "no word has the id 0, but 1 words are given"),

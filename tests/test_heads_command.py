@@ -144,6 +144,7 @@ def test_refusals(folder: Path) -> None:
         "--explain|all|-o|x.json": ("--out is given",),
         "known.npz|--where|first >": ("ends where a value",),
         "known.npz|--top|0": ("--top must be",),
+        "known.npz|--lines": ("--lines is for texts",),
         "known.npz|-o|x.npz": (".csv",),
         "known.npz|--json|--format|csv": ("contradict",),
         "known.npz|--grid|first|--json": ("--grid",),

@@ -84,7 +84,10 @@ def explain(
     j = _place(j, len(inspection.key_tokens), "the text", "key token")
     cell = Cell(inspection, chosen, h, i, j)
     _require(cell, steps)
-    made = [MAKERS[name](cell) for name in STEPS if steps is None or name in steps]
+    names = [name for name in STEPS if steps is None or name in steps]
+    made = [MAKERS[name](cell) for name in names]
+    if steps is not None and None in made:
+        raise DataError(f"there is no step `{names[made.index(None)]}` in layer {chosen.index}")
     return Explanation(
         text=inspection.text,
         kind=inspection.kind,

@@ -6,6 +6,7 @@ and draws nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -60,6 +61,10 @@ class Ablation:
     effects: tuple[Effect, ...]
 
 
+_NUMBERS = r"\s*(all|-?[0-9]+(-{1,2}[0-9]+)?)\s*"
+_PART = re.compile(rf"{_NUMBERS}\.{_NUMBERS}")  # layers, a point, heads
+
+
 def parse(specification: str, arch: Architecture) -> tuple[Head, ...]:
     """The heads that `3.5`, `2.0-3` or `3.5,2.1` name: layer, a point, head.
 
@@ -68,8 +73,8 @@ def parse(specification: str, arch: Architecture) -> tuple[Head, ...]:
     """
     found: list[Head] = []
     for part in specification.split(","):
-        layers, point, heads = part.strip().partition(".")
-        if not (layers and point and heads):
+        layers, _, heads = part.partition(".")
+        if not _PART.fullmatch(part):
             raise UsageError(
                 f"--ablate cannot be `{specification}`", "Write layer.head, such as: 3.5 or 2.0-3."
             )

@@ -170,7 +170,7 @@ def diff(
             panel=OUTPUT,
             metavar="T",
             help="How far a weight may be from the other. The exit code is 0 if none is further "
-            "and both have the same tokens and layers, else 1; 2 is trouble.",
+            "and both have the same tokens and layers, else 1; 2 is trouble, or nothing in common.",
         ),
     ] = 0.0,
 ) -> int:
@@ -204,6 +204,8 @@ def _sources(
         UsageError: there are not two things to compare, or more.
     """
     if not models:
+        if offline:
+            raise UsageError("--offline is for real models", "Name one with `--model`.")
         if b is None:
             raise UsageError("there is no B: only one file is given", "Name two to compare.")
         if a == b == "-":

@@ -217,6 +217,8 @@ def heads(
         raise UsageError(f"--grid shows every head, and {what} is given", "Give one of them.")
     if which.reverse and which.sort is None:
         raise UsageError("--reverse is given without --sort", "Name a statistic with `--sort`.")
+    if lines and real.model is None:
+        raise UsageError("--lines is for texts", "Give `--model` with them, or leave it out.")
     in_range("--top", which.top, 1, 2**31 - 1)
     in_range("--precision", printed.precision, 0, 17)
     kind = printed.kind()

@@ -82,7 +82,7 @@ def inspect(
     )
     real.require_model(ablates=True)
     many = lines or real.decoder is not None or generate is not None
-    _require_room(real, selected, generate, compare_with)
+    _require_room(real, selected, output, generate, compare_with)
     if real.model is None:
         found = tutorial.inspections(text, recipe, cutting, sources, choices, lines=lines)
         found = selected.of(found)
@@ -110,7 +110,11 @@ def inspect(
 
 
 def _require_room(
-    real: RealModel, selected: Selected, generate: int | None, compare_with: str | None
+    real: RealModel,
+    selected: Selected,
+    output: Output,
+    generate: int | None,
+    compare_with: str | None,
 ) -> None:
     """Refuse --generate without a model, and what has no room beside it or beside --ablate.
 
@@ -125,6 +129,8 @@ def _require_room(
         "--compare-with": compare_with is not None,
         "--ablate": generate is not None and real.ablate is not None,
         "--layer or --head": real.ablate is not None and selected.some,
+        "--show": real.ablate is not None and output.show is not None,
+        "--own-scale": real.ablate is not None and output.own_scale,
         "--words": real.ablate is not None and selected.words,
         "--fold-special": real.ablate is not None and selected.fold_special,
     }

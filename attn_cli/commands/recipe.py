@@ -266,6 +266,9 @@ def each(
     given: Iterable[tuple[str, str]] | None = None,
 ) -> Iterator[T]:
     """What `run`, called as `attn_cli.tutorial.inspect` is, makes of every text."""
+    from attn_cli.recipes import require_use
+
+    require_use(recipe, draws_table=not has_vectors(recipe, sources), **vars(choices))
     known = vectors = None
     if sources.vocab is not None:
         from attn_cli.files import vocabulary
