@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 from attn_cli.tables import token_labels
 from attn_cli.text import label
 
@@ -72,9 +71,7 @@ def _places(tokens: Sequence[Token], word: str) -> list[int]:
 
 def _hint(tokens: Sequence[Token], word: str) -> str:
     labels = token_labels(tokens)
-    by_small = {name.lower(): name for name in reversed(labels)}
-    close = get_close_matches(word.lower(), by_small, n=1)
-    return f"Did you mean `{by_small[close[0]]}`?" if close else f"Use: {_listed(labels)}."
+    return did_you_mean(word, reversed(labels), f"Use: {_listed(labels)}.")  # the first of a name
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,15 +10,15 @@ A small grammar of its own: no part of a condition reaches Python's compiler.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 from attn_cli.profile import LETTERS, Profile
 from attn_cli.statistics import STATISTICS
 
@@ -69,7 +69,10 @@ class _Reader:
     def read(self) -> Booleans:
         found = self._any_of()
         if self.tokens:
-            raise self._error(f"`{self.tokens[0]}` was not expected after a whole condition")
+            raise self._error(
+                f"`{self.tokens[0]}` was not expected after a whole condition",
+                did_you_mean(self.tokens[0], ("and", "or")),
+            )
         return found
 
     def _any_of(self) -> Booleans:
@@ -102,13 +105,13 @@ class _Reader:
     def _comparison(self) -> Booleans:
         name, symbol = self._next("a name"), self._next("a comparison")
         if name not in NAMES:
-            raise self._error(f"there is no `{name}`", _suggestion(name, NAMES))
+            raise self._error(f"there is no `{name}`", _meant(name, NAMES))
         if symbol not in _OPERATORS:
             raise self._error(f"after `{name}` a comparison was expected, not: {symbol}")
         text, compare = self._next("a value"), _OPERATORS[symbol]
         if name == "pattern":
             if text not in LETTERS:
-                raise self._error(f"there is no pattern `{text}`", _suggestion(text, LETTERS))
+                raise self._error(f"there is no pattern `{text}`", _meant(text, LETTERS))
             if compare not in (operator.eq, operator.ne):
                 raise self._error("a pattern is equal or not, neither more nor less")
             return np.array([compare(found, text) for found in self.profile.patterns])
@@ -124,9 +127,12 @@ class _Reader:
 
     def _number(self, text: str) -> float:
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
-            raise self._error(f"a number was expected, not: {text}") from None
+            number = math.nan
+        if math.isnan(number):
+            raise self._error(f"a number was expected, not: {text}")
+        return number
 
     def _taken(self, token: str) -> bool:
         if self.tokens and self.tokens[0] == token:
@@ -146,6 +152,5 @@ class _Reader:
         )
 
 
-def _suggestion(name: str, known: Any) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(known)}."
+def _meant(given: str, known: Iterable[str]) -> str:
+    return did_you_mean(given, known, f"Use: {', '.join(known)}.")

@@ -208,6 +208,9 @@ HOSTILE: dict[str, bytes] = {
     "schema": b'{"schema": "other/1", "weights": [[1]]}',
     "not UTF-8": b"\xff\xfe0,1",
     "dots": b"tensor([[0.1, ..., 0.2]])",
+    "abbreviated by numpy": b"[[0.1 0.2 ... 0.3]\n ...\n [0.1 0.2 ... 0.4]]",
+    "a number of torch": b"tensor(0.5)",
+    "written by attn": b"layer,head,query,key,query_token,key_token,weight\n0,0,0,0,a,a,1\n",
     "cut tensor": b"tensor([[0.1, 0.2",
     "bytes": as_npy(np.array([[b"a"]])),
     "complex": as_npy(np.array([[1j]])),
@@ -228,6 +231,27 @@ def test_hostile_files_are_refused(name: str, tmp_path: Path) -> None:
     file = tmp_path / "hostile"
     file.write_bytes(HOSTILE[name])
     refused(run("check", str(file)))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("dots", "set_printoptions"),
+        ("abbreviated by numpy", "set_printoptions"),
+        ("a number of torch", "the whole matrix"),
+        ("written by attn", ".json"),
+    ],
+)
+def test_what_to_do_is_said(name: str, wanted: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(BytesIO(HOSTILE[name]))
+    assert wanted in caught.value.hint
+
+
+def test_a_key_that_is_nearly_right_is_meant() -> None:
+    with pytest.raises(DataError) as caught:
+        load(BytesIO(b'{"about": 1, "wieghts": [[0.5, 0.5]]}'))
+    assert caught.value.hint == "Did you mean `weights`?"
 
 
 def test_a_place_in_the_file_is_named() -> None:

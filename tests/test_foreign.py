@@ -830,6 +830,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "standard input: member `w.npy` is damaged",
     ),
     "cut within the header": (safetensors(weights=WEIGHTS)[:40], "header should be"),
+    "long form": (b"layer,head,query,key,query_token,key_token,weight\n0,0,", "`.json`"),
     "compressed": (b"\x1f\x8b\x08\x00", "gunzip"),
 }
 

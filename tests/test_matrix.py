@@ -53,6 +53,23 @@ WRITTEN: dict[str, tuple[str, int]] = {
     "torch": ("tensor([[ 0.2500,  0.5000, -0.1250],\n        [ 1.5000,  0.0000,  3.0000]])", 4),
     "torch's whole numbers": ("tensor([[0.25, 0.5, -0.125], [1.5, 0., 3.]], device='cpu')", 3),
     "torch by name": (" torch.tensor([[0.25, 0.5, -0.125], [1.5, 0.0, 3.0]])", 3),
+    "points without zeros": ("torch.tensor([[.25, .5, -.125], [1.5, 0, 3]])", 3),
+    "a prompt": (">>> print(w)\ntensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
+    "a notebook": (
+        "In [3]: w\nOut[3]: \ntensor([[0.25, 0.5, -0.125],\n        [1.5, 0.0, 3.0]])",
+        3,
+    ),
+    "a shape before": ("torch.Size([2, 3])\ntensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
+    "TensorFlow": (
+        "tf.Tensor(\n[[ 0.25   0.5   -0.125]\n [ 1.5    0.     3.   ]], shape=(2, 3), "
+        "dtype=float32)",
+        3,
+    ),
+    "TensorFlow in a notebook": (
+        "<tf.Tensor: shape=(2, 3), dtype=float32, numpy=\narray([[ 0.25 ,  0.5  , -0.125],\n"
+        "       [ 1.5  ,  0.   ,  3.   ]], dtype=float32)>",
+        3,
+    ),
     "numpy by name": ("np.array([[0.25, 0.5, -0.125], [1.5, 0.0, 3.0]])", 3),
     "numpy": ("array([[ 0.25 ,  0.5  , -0.125],\n       [ 1.5  ,  0.   ,  3.   ]])", 3),
     "numpy without commas": ("[[ 0.25   0.5   -0.125]\n [ 1.5    0.     3.   ]]", 3),

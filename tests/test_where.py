@@ -50,6 +50,7 @@ def test_a_condition_holds_where_it_says(condition: str, letters: str) -> None:
         ("induction >", "ends where a value"),
         ("induction 0.5", "a comparison was expected"),
         ("induction > x", "a number was expected"),
+        ("induction > nan", "a number was expected"),
         ("induction > 0.5 and", "ends where a name"),
         ("induction > 0.5 self > 1", "was not expected"),
         ("(induction > 0.5", "not closed"),
@@ -69,6 +70,16 @@ def test_what_is_no_condition_is_refused_by_name(condition: str, complaint: str)
         matching(MEASURED, condition)
     assert complaint in raised.value.message
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("condition", "meant"),
+    [("SELF > 0", "self"), ("self > 0 nad layer > 1", "and"), ("pattern = Frist", "first")],
+)
+def test_what_is_nearly_right_is_meant(condition: str, meant: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        matching(MEASURED, condition)
+    assert raised.value.hint == f"Did you mean `{meant}`?"
 
 
 @given(st.text(alphabet="()<>=! .05andortfirself", max_size=40))

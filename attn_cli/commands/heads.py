@@ -1,7 +1,6 @@
 """`attn heads`: what every head does, measured beside chance, named where it is clear."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -21,7 +20,7 @@ from attn_cli.commands.options import (
     require_other_file,
 )
 from attn_cli.commands.streams import write_bytes, write_text
-from attn_cli.errors import UsageError
+from attn_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from attn_cli.profile import Profile
@@ -279,6 +278,5 @@ def _require_statistic(name: str) -> None:
     from attn_cli.statistics import STATISTICS
 
     if name not in STATISTICS:
-        close = get_close_matches(name, STATISTICS, n=1)
-        known = f"Did you mean `{close[0]}`?" if close else f"Use: {', '.join(STATISTICS)}."
+        known = did_you_mean(name, STATISTICS, f"Use: {', '.join(STATISTICS)}.")
         raise UsageError(f"there is no statistic `{name}`", known)

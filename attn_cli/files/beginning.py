@@ -17,6 +17,7 @@ LARGEST_DATA, LARGEST_TEXT = 1 << 30, 1 << 26  # bytes of a stream, which may ha
 _ARRAYS = (b"PK\x03\x04", b"\x93NUMPY")
 _DOCUMENT = re.compile(rb'(\xef\xbb\xbf)?\s*\{.*?"schema"\s*:\s*"attn/', re.DOTALL)
 _PICKLE = ("a pickle: reading it could run any program", "Save with `np.savez`.")
+_DRAWN = ("written to be looked at, and not read back", "Save as `.json` or `.npz`.")
 _SHUT = {  # first bytes of what is not opened, what it is, and what to do
     b"\x80\x02": _PICKLE,
     b"\x80\x03": _PICKLE,
@@ -27,6 +28,9 @@ _SHUT = {  # first bytes of what is not opened, what it is, and what to do
     b"\x28\xb5\x2f\xfd": ("compressed", "Unpack it: `zstd -dc FILE | attn show -`."),
     b"BZh": ("compressed", "Unpack it: `bzip2 -dc FILE | attn show -`."),
     b"\x89HDF": ("HDF5, which is not read", "Save with `np.savez`."),
+    b"layer,head,query,key,": _DRAWN,
+    b"<svg": _DRAWN,
+    b"<!DOCTYPE html": _DRAWN,
     b"GGUF": ("a model in GGUF, and no attention of a text", "Run the model on a text."),
 }
 

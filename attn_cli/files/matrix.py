@@ -18,9 +18,9 @@ import numpy as np
 
 from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
-from attn_cli.errors import DataError
+from attn_cli.errors import DataError, did_you_mean
 from attn_cli.files import nested, npy
-from attn_cli.files.beginning import is_safetensors, of_text
+from attn_cli.files.beginning import is_safetensors, of_text, refuse_shut
 from attn_cli.files.vectors import number, numbers, read_csv
 from attn_cli.files.whole import read_whole
 from attn_cli.strict_json import parse, shown
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
     from attn_cli.inspection import Inspection
 
+_WHOLE = "Give the whole matrix, a row for each word."
 _MOST_AXES = 4  # batch, head, query, key
+_MOST_KEYS = 20  # to look for what one was meant to be
 _MOST_LOOKED_AT = 10_000  # numbers, to tell how many decimals were kept
-_PRINTED = re.compile(  # as torch, numpy and JAX print arrays, or as they stand in a program
-    rb"\s*(Parameter containing:\s*)?(\w+\s*=\s*)?((torch|np|numpy|jnp)\.)?"
-    rb"(tensor|array|asarray|Array|Tensor)\("
+_PRINTED = re.compile(  # as torch, numpy, JAX and TensorFlow print arrays, or in a program
+    rb"\s*((>>>|In \[\d+\]:|torch\.Size\()[^\n]*\n\s*)*(Out\[\d+\]:\s*)?"
+    rb"(Parameter containing:\s*|<tf\.Tensor: [^\n]*numpy=\s*)?(\w+\s*=\s*)?"
+    rb"((torch|np|numpy|jnp|tf)\.)?(tensor|array|asarray|Array|Tensor)\("
 )
 
 
@@ -69,17 +72,27 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
         return _from_inspection(next(decode(data, name)), what, name)
     data = data.removeprefix(b"\xef\xbb\xbf")
     start = data.lstrip()[:1]
-    printed = bool(_PRINTED.match(data)) or (start == b"[" and b"," not in data)
+    match = _PRINTED.match(data)
+    printed = match is not None or (start == b"[" and b"," not in data)
+    if (printed or start == b"[") and b"..." in data:
+        raise DataError(
+            f"{name} is abbreviated: numbers are left out where `...` stands",
+            "Print it whole: torch.set_printoptions(threshold=10**6), or the same of numpy.",
+        )
     if printed:
-        data = _as_json(data)
+        data = _as_json(data[match.end() if match else 0 :])
+        if not data:
+            raise DataError(f"{name} holds no matrix", _WHOLE)
     if printed or start in (b"{", b"["):
         return _from_json(data, name, what)
+    refuse_shut(data, name)
     return _from_figures(read_csv(data, name)[1], name, str)
 
 
 def _as_json(data: bytes) -> bytes:
-    """The numbers in what torch or numpy print, as JSON."""
+    """The numbers in what torch or numpy print, as JSON; nothing where there is no array."""
     body = data[data.find(b"[") : data.rfind(b"]") + 1]
+    body = re.sub(rb"(?<=[\s\[,-])\.(?=\d)", rb"0.", body)
     body = re.sub(rb"(\d)\.(?=[\s,\]e])", rb"\1.0", body)
     body = re.sub(rb"\bnan\b", b"NaN", re.sub(rb"\binf\b", b"Infinity", body))
     if b"," not in body:
@@ -97,10 +110,10 @@ def _from_json(data: bytes, name: str, what: What | None) -> Student:
             return _from_inspection(from_document(parse(data, name), name), what, name)
         kind = next((key for key in (what, *WHATS) if key in found), None)
         if kind is None:
-            raise DataError(
-                f"{name} names no matrix that is known here",
-                f"Use one of the keys: {', '.join(WHATS)}.",
-            )
+            known = f"Use one of the keys: {', '.join(WHATS)}."
+            near = (did_you_mean(key, WHATS) for key in islice(found, _MOST_KEYS))
+            hint = next(filter(None, near), known)
+            raise DataError(f"{name} names no matrix that is known here", hint)
         found = found[kind]
     return _from_figures(found, name)._replace(what=kind)
 
@@ -192,7 +205,7 @@ def _decimals_of(figure: str) -> int:
 
 def _checked(values: Any, decimals: int, name: str) -> Student:
     if values.ndim == 1:
-        raise DataError(f"{name} holds one row", "Give the whole matrix, a row for each word.")
+        raise DataError(f"{name} holds one row", _WHOLE)
     if values.ndim > _MOST_AXES:
         raise DataError(f"{name} has {values.ndim} axes; a matrix has two, or three with heads")
     if not values.size:
