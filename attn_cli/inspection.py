@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Kind = Literal["self", "causal", "cross"]
 Part = TypeVar("Part")
 
+MOST_HEADS = 1 << 14  # of all layers; the largest model in print has 16,128
 _LARGEST = float(np.finfo(np.float32).max)
 # How far a row of weights may be from 1: the rounding of its own dtype, over a long row.
 _ROW_TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
@@ -193,6 +194,7 @@ class Inspection(Frozen):
         _check_arrays(self, "", dict(sizes))
         _check_arrays(self.mask, "mask.", dict(sizes))
         places: dict[int, int] = {}
+        n_heads = 0
         for place, layer in enumerate(self.layers):
             if layer.index < 0:
                 raise DataError(f"`layers[{place}].index` is negative: {layer.index}")
@@ -204,6 +206,12 @@ class Inspection(Frozen):
             bound = dict(sizes)
             _check_arrays(layer, f"layers[{place}].", bound)
             self._check_weights(layer, f"layers[{place}].weights")
+            n_heads += bound["n_head"]
+            if n_heads > MOST_HEADS:
+                raise DataError(
+                    f"`layers[{place}].weights` brings the heads to {n_heads:,}; {MOST_HEADS:,} "
+                    "are the most"
+                )
             if bound["n_head"] % bound.get("n_kv_head", 1):
                 raise DataError(
                     f"`layers[{place}].key` has {bound['n_kv_head']} heads, which do not divide "

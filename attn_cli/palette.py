@@ -72,3 +72,9 @@ def luminance(color: RGB) -> float:
 def is_bright(color: RGB) -> bool:
     """Whether black text stands out more on this colour than white text does (WCAG contrast)."""
     return (luminance(color) + 0.05) ** 2 > 1.05 * 0.05
+
+
+@cache
+def bright_steps(scale: str) -> tuple[bool, ...]:
+    """Of each of the 256 colours of a scale, whether black text stands out more on it."""
+    return tuple(map(is_bright, scale_colors(scale)))

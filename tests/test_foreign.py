@@ -661,6 +661,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "complex": (npy(WEIGHTS.astype(complex)), "no real numbers"),
     "dates": (npy(np.zeros((2, 2), "M8[s]")), "no real numbers"),
     "record": (npy(np.zeros((2, 2), [("a", "f4")])), "a header that is not read"),
+    "heads": (npy(np.ones((200, 100, 1, 1), "f4")), "20,000 heads in all; 16,384 are the most"),
+    "heads of many layers": (
+        npz(**{f"layer.{i}": np.ones((9000, 1, 1), "f4") for i in range(2)}),
+        "18,000 heads in all",
+    ),
     "scalar": (npy(np.float32(1)), "no array that could be attention"),
     "row": (npy(np.ones(1)), "has 1 axes (1,)"),
     "six axes": (npy(WEIGHTS[None, None]), "has 6 axes"),

@@ -300,6 +300,18 @@ def test_rows_that_do_not_sum_to_one() -> None:
     assert caught.value.message == "`layers[1].weights[2][1]` sums to 0.5, not to 1"
 
 
+def test_more_heads_than_any_model_has() -> None:
+    token = (Token("a"),)
+    layers = [Layer(index=i, weights=np.ones((1 << 13, 1, 1), np.float32)) for i in range(2)]
+    assert len(Inspection(query_tokens=token, layers=tuple(layers)).layers) == 2
+    layers.append(Layer(index=2, weights=np.ones((1, 1, 1), np.float32)))
+    with pytest.raises(DataError) as caught:
+        Inspection(query_tokens=token, layers=tuple(layers))
+    assert caught.value.message == (
+        "`layers[2].weights` brings the heads to 16,385; 16,384 are the most"
+    )
+
+
 def test_weights_that_are_negative() -> None:
     weights = layer(1).weights.copy()
     weights[0, 1] = [0.75, 0.75, -0.5, 0]

@@ -219,11 +219,10 @@ def _labels(frame: _Frame, steps: Integers) -> Iterator[str]:
 
 def _numbers(table: Table, frame: _Frame, steps: Integers, decimals: int) -> Iterator[str]:
     """The number in every cell, in black or white by what stands out more."""
-    colors = palette.scale_colors(table.scale) if table.scale != "none" else ()
-    inks = ["k" if palette.is_bright(color) else "w" for color in colors]
+    bright = palette.bright_steps(table.scale) if table.scale != "none" else ()
     for row, column in np.ndindex(*steps.shape):
         text = cell_text(table, row, column, decimals)
-        ink = f" {inks[steps[row, column]]}" if inks and text != MASKED else ""
+        ink = "" if not bright or text == MASKED else " k" if bright[steps[row, column]] else " w"
         x = (column + 0.5) * frame.cell_width
         yield _text(x, (row + 0.5) * frame.cell_height + _BASELINE, text, f"m{ink}")
 

@@ -22,7 +22,7 @@ from attn_cli.errors import DataError, UsageError
 from attn_cli.files.foreign import Hints, Reading, axes, names, rows, tokens
 from attn_cli.files.foreign.names import Found, Group
 from attn_cli.files.foreign.tensors import Tensors
-from attn_cli.inspection import Inspection, Kind, Layer, Mask, Source
+from attn_cli.inspection import MOST_HEADS, Inspection, Kind, Layer, Mask, Source
 from attn_cli.operations import lower_triangle
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _lay(
     indices: list[int] = []
     notes: list[str] = []
     doubts: list[str] = []
+    n_heads = 0
     for number, key in group.members:
         array, what = tensors.arrays[key], f"`{key}`" if key else "the array"
         if hints.axes is not None:
@@ -210,6 +211,9 @@ def _lay(
         arranged = axes.arrange(array, found, order, what, hints.batch or 0)
         if not arranged.size:
             raise DataError(f"{what} holds no numbers: {array.shape}")
+        n_heads += arranged.shape[0] * arranged.shape[1]
+        if n_heads > MOST_HEADS:
+            raise DataError(f"{group.shown}: {n_heads:,} heads in all; {MOST_HEADS:,} are the most")
         for layer in _float32(arranged, what):
             indices.append(number if group.is_numbered and number is not None else len(layers))
             layers.append(layer)
