@@ -130,8 +130,6 @@ def _checked(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
                 "this is a PyTorch file, a pickle: reading it could run any program",
                 "Save the arrays: `np.savez(file, *[a.numpy() for a in attentions])`.",
             )
-        if member.is_dir() and not member.file_size:
-            continue
         key = member.filename.removesuffix(".npy")
         if key in found:
             raise DataError(f"two arrays are called `{key}`")

@@ -343,7 +343,7 @@ def _settings(_: bytes) -> dict[str, tuple[bytes, str]]:
         ),
         "positions scaled by a number": (
             _with_keys(Key("llama.rope.scaling.type", U32, 1)),
-            "not known",
+            r"`llama\.rope\.scaling\.type` is no text",
         ),
         "positions scaled by nothing": (
             _with_keys(

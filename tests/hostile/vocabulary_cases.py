@@ -34,7 +34,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "NaN": ("v.json", b'{"a": 0, "b": NaN}', "NaN is not a number"),
     "no-word": ("v.json", b'["a", 1]', "entry 1 is not a word"),
     "empty-word": ("v.json", b'{"": 0, "b": 1}', "the word with the id 0 is empty"),
-    "empty-line": ("v.txt", b"a\n\nb\n", "the word with the id 1 is empty"),
+    "empty-line": ("v.txt", b"a\n\nb\n", "line 2 is empty"),
     "surrogate": ("v.json", b'{"a": 0, "\\ud800": 1}', r"id 1, .*U\+D800"),
     "not-UTF-8": ("v.txt", b"a\nb\xff\n", "byte 0xff at 3"),
     "UTF-16": ("v.txt", "a\nb\n".encode("utf-16"), "not UTF-8"),
