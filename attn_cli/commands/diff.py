@@ -226,10 +226,14 @@ def _sources(
 
 
 def _pairs(a: "Iterator[Inspection]", b: "Iterator[Inspection]") -> "Iterator[Comparison]":
-    """The first of A with the first of B, and so on."""
+    """The first of A with the first of B, and so on; each once it is known that both go on alike.
+
+    So nothing is said of one text against a file of two before that is refused.
+    """
     from attn_cli.comparison import compare
 
     both: Iterator[tuple[Inspection | None, Inspection | None]] = zip_longest(a, b)
+    before: tuple[Inspection, Inspection] | None = None
     for number, (one, other) in enumerate(both, start=1):
         if one is None or other is None:
             name, longer = ("A", "B") if one is None else ("B", "A")
@@ -237,4 +241,8 @@ def _pairs(a: "Iterator[Inspection]", b: "Iterator[Inspection]") -> "Iterator[Co
                 f"{longer} has {number} texts or more, and {name} has {number - 1}",
                 "Compare files of the same texts.",
             )
-        yield compare(one, other)
+        if before is not None:
+            yield compare(*before)
+        before = one, other
+    if before is not None:
+        yield compare(*before)
