@@ -1108,6 +1108,74 @@ def test_a_vocabulary_has_a_limit(data: bytes, monkeypatch: pytest.MonkeyPatch) 
             vocabulary_files.load(io.BytesIO(data))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'["a", "b", "c"]',
+        b'{"a": 0, "b": 1, "c": 2}',
+        b'{"vocabulary": {"a": 0, "b": 1}, "counts": {"a": 1, "b": 1}}',
+    ],
+)
+def test_too_many_words_are_seen_before_they_are_read(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 3)
+    monkeypatch.setattr(vocabulary_files, "_OTHERS", 0)
+    assert len(vocabulary_files.load(io.BytesIO(data))) in (2, 3)
+
+    def parse(data: bytes, name: str) -> Any:
+        raise AssertionError(f"{name} was read")
+
+    monkeypatch.setattr(vocabulary_files, "parse", parse)
+    with pytest.raises(AssertionError, match="was read"):
+        vocabulary_files.load(io.BytesIO(data))
+    monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 2)
+    with pytest.raises(DataError, match="more than 2 words"):
+        vocabulary_files.load(io.BytesIO(data))
+
+
+def test_a_txt_is_json_only_from_end_to_end(tmp_path: Path) -> None:
+    for number, (text, words) in enumerate(
+        (
+            ('{"a": 0, "b": 1}', ["a", "b"]),
+            ('\ufeff \n["a", "b"]\r\n', ["a", "b"]),
+            ("[PAD]\n[UNK]\na\n", ["[PAD]", "[UNK]", "a"]),
+            ("[PAD]\n[UNK]\n", ["[PAD]", "[UNK]"]),
+            ('["a"]\nb', ['["a"]', "b"]),
+            ("a,1\nb,2\nc,3\n", ["a,1", "b,2", "c,3"]),
+        )
+    ):
+        file = tmp_path / f"{number}.TXT"
+        file.write_bytes(text.encode())
+        assert list(vocabulary_files.load(file)) == words, text
+
+
+def test_words_that_would_be_read_as_json_are_not_written_as_text() -> None:
+    with pytest.raises(UsageError) as caught:
+        vocabulary_files.encode(Vocabulary.of(['["a"]']), "v.txt")
+    assert str(caught.value) == (
+        "these words, a line each, are JSON\nWrite the vocabulary as `.json`."
+    )
+    assert vocabulary_files.encode(Vocabulary.of(["[a]", "]"]), "v.txt") == b"[a]\n]\n"
+
+
+def test_numbers_beside_the_first_hundred_words_tell(tmp_path: Path) -> None:
+    numbered = [f"w{i},{i}" for i in range(1, 101)]
+    for lines, is_refused in (
+        (["word", *numbered], True),
+        (["word", *numbered, "end"], True),
+        (["word", *numbered[:-1], "end"], False),
+        (["word", "begin", *numbered[1:]], False),
+    ):
+        data = io.BytesIO("\n".join(lines).encode())
+        if is_refused:
+            with pytest.raises(DataError) as caught:
+                vocabulary_files.load(data)
+            assert caught.value.hint == 'Leave out the numbers, or write JSON: {"word": id}.'
+        else:
+            assert list(vocabulary_files.load(data)) == lines
+
+
 def test_quotes_in_words_are_not_taken_for_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary_files, "MOST_WORDS", 4)
     monkeypatch.setattr(vocabulary_files, "_OTHERS", 0)
@@ -1133,6 +1201,10 @@ NO_VOCABULARIES: list[tuple[bytes, str]] = [
     (b'["a", "b", "b"]', "`b` stands twice, at entry 1 and entry 2"),
     (b'["a", 5]', "entry 1 is not a word"),
     (b"a\n\nb\n", "line 2 is empty"),
+    (b'["a", ""]', "entry 1 is empty"),
+    (b'["a", "b", 5]', "entry 2 is not a word"),
+    (b"word,id\nthe,0\ncat,1\n", "a word and a number a line; a vocabulary has a word a line"),
+    (b"the\t-2.5\ncat\t-3\n", "a word and a number a line"),
     (b'{"": 0}', "the word with the id 0 is empty"),
     (b'{"a": 0, "b": 2}', "no word has the id 1, but 2 words are given"),
     (b'{"a": 1}', "no word has the id 0, but 1 words are given"),
