@@ -132,8 +132,27 @@ MORE = 100_000
     ],
 )
 def test_a_beginning_that_can_become_nothing(data: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"`it`.*{message}"):
         beginning.of_tensors(data, "`it`")
+
+
+def test_a_schema_is_looked_for_as_far_as_is_said() -> None:
+    data = b'\n{"x": 1, "schema": "attn/1"}'
+    assert beginning.is_document(data)
+    assert beginning.is_document(data, len(data)) and not beginning.is_document(data, 20)
+    far = b"{" + b" " * (1 << 16) + data.lstrip()[1:]
+    assert beginning.is_document(far)
+    assert beginning.of_text(data, "`it`") == beginning.LARGEST_DATA
+    assert beginning.of_text(far, "`it`") == beginning.LARGEST_TEXT
+
+
+def test_a_header_has_a_length_that_the_format_allows() -> None:
+    for length, is_one in ((10**8, True), (10**8 + 1, False)):
+        data = length.to_bytes(8, "little") + b"{"
+        assert beginning.is_safetensors(data) == is_one
+    with pytest.raises(DataError, match="at byte 8"):
+        beginning.refuse_shut((10**8).to_bytes(8, "little") + b"[", "`x.safetensors`")
+    beginning.refuse_shut(b'{"a": "abc{\0"}', "`x.safetensors`")
 
 
 @pytest.mark.parametrize(
