@@ -76,8 +76,11 @@ class Vocabulary(Mapping[str, int]):
             special: entries that come first, in the order given, whether seen or not.
 
         Raises:
-            UsageError: the special entries alone are more than `size`, or one is given twice.
+            UsageError: the special entries alone are more than `size`, or one is given twice or
+                empty.
         """
+        if "" in special:
+            raise UsageError("a special entry is empty", "Give `--special` a word.")
         if len(set(special)) < len(special):
             raise UsageError("a special entry is given twice", "Name each `--special` once.")
         room = None if size is None else size - len(special)
@@ -106,7 +109,13 @@ class Vocabulary(Mapping[str, int]):
         return f"Vocabulary({self._ids!r})"
 
     def with_unknown(self, word: str) -> Vocabulary:
-        """This vocabulary with `word` in it: itself, or with one more entry after the last id."""
+        """This vocabulary with `word` in it: itself, or with one more entry after the last id.
+
+        Raises:
+            UsageError: the word is empty.
+        """
+        if not word:
+            raise UsageError("the entry for unknown words is empty", "Give `--unk` a word.")
         if word in self._ids:
             return self
         return Vocabulary({**self._ids, word: max(self._words, default=-1) + 1}, self.counts)

@@ -918,6 +918,12 @@ def test_completion_answers_as_a_shell_asks() -> None:
     assert (ran.code, ran.err.startswith("attn: ")) == (2, True)
 
 
+def test_no_start_up_file_of_a_shell_is_written(tmp_path: Path) -> None:
+    ran = run("--install-completion", env={"HOME": str(tmp_path)})
+    assert (ran.code, ran.out) == (2, b"") and "`--show-completion`" in ran.err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_blank_lines_are_no_text() -> None:
     for ran in together(
         [

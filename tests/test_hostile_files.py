@@ -176,7 +176,11 @@ def test_words_begin_as_text() -> None:
     for data, message in ((b"a\0", "byte 0x00 at 1"), (b"a\n\xff", "byte 0xff at 2")):
         with pytest.raises(DataError, match=message):
             beginning.of_text(data, "`it`")
-    for data in (b"PK\3\4\0", b"\x93NUMPY\0", "[0.1 0.2]\né".encode()[:-1]):
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    with pytest.raises(DataError, match="no NPY array of version"):
+        beginning.of_text(b"\x93NUMPY" + bytes(100), "`it`")
+    for data in (b"PK\3\4\0", array.getvalue(), "[0.1 0.2]\né".encode()[:-1]):
         beginning.of_text(data, "`it`")
 
 

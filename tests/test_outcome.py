@@ -107,13 +107,23 @@ def test_remarks_are_said_once_each_when_all_is_done_and_not_beside_a_complaint(
     assert capsys.readouterr().err == "attn: what\ndo\n"
 
 
-def test_remarks_on_a_stream_without_end_are_said_on_the_way(
+def test_of_very_many_remarks_the_first_are_said(
     capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attn_cli.commands.streams._remarks", {})
-    for number in range(60):
-        remark(str(number))
-    assert len(capsys.readouterr().err.splitlines()) == 51
+
+    def act(code: int) -> int:
+        for number in (*range(60), 3):
+            remark(str(number))
+        if code:
+            raise DataError("what")
+        return code
+
+    assert settle(lambda: act(2)) == 2
+    assert capsys.readouterr().err == "attn: what\n"
+    assert settle(lambda: act(0)) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [*(f"attn: {number}" for number in range(50)), "attn: and more of this kind"]
 
 
 def test_a_name_that_was_begun_is_meant_before_one_that_is_similar() -> None:

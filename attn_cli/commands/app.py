@@ -124,12 +124,14 @@ def run(arguments: list[str]) -> int:
         arguments = arguments[1:]
     name = arguments[0] if arguments else ""
     printing_help = "--help" in arguments or not arguments
-    completing = name in ("--show-completion", "--install-completion")
+    completing = name == "--show-completion"
     if name in COMMANDS:  # the group need not be built to find it
         arguments = arguments[1:]
         command, program = build(name, arguments), f"attn {name}"
     else:
         command, program = typer.main.get_command(app), "attn"
+        # typer would write a shell's start-up file anew, and lose it on a full disk.
+        command.params = [p for p in command.params if p.name != "install_completion"]
     if printing_help:
         dress_help(command)
     try:

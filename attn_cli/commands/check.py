@@ -128,13 +128,20 @@ def _explain(
         return ""
     inspection, cell = verdict.inspection, verdict.worst
     query, key = cell_labels(inspection, verdict.what, cell.row, cell.column)
-    line = ["attn", "explain", inspection.text, "--recipe", verdict.recipe.name]
-    given = {**vars(words), **vars(sources), **vars(choices), "file": None}
-    for name, value in given.items():
-        if value not in (None, False, "words"):
-            line.append(f"--{name.replace('_', '-')}")
-            line += [] if value is True else [str(value)]
-    line += ["--query", query, "--key", key]
+    given = {"recipe": verdict.recipe.name, **vars(words), **vars(sources), **vars(choices)}
+    given |= {"file": None, "query": query, "key": key}
     if len(inspection.layers[0].weights) > 1:
-        line += ["--head", str(cell.head)]
-    return shlex.join(line)
+        given["head"] = cell.head
+    options: list[str] = []
+    for name, value in given.items():
+        if value is not None and value is not False and value != "words":  # 0 is a seed
+            option, text = f"--{name.replace('_', '-')}", str(value)
+            # A value that begins as an option does would be taken for one.
+            options += (
+                [option]
+                if value is True
+                else ([f"{option}={text}"] if text.startswith("-") else [option, text])
+            )
+    text = inspection.text
+    shown = ["--", text] if text.startswith("-") else []
+    return shlex.join(["attn", "explain", *([] if shown else [text]), *options, *shown])

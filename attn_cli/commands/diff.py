@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attn_cli.commands import sources
-from attn_cli.commands.model import MODEL, RealModel
+from attn_cli.commands.model import MODEL, OfflineOption, RealModel, TruncateOption
 from attn_cli.commands.options import (
     LOOKS,
     OUTPUT,
@@ -160,9 +160,8 @@ def diff(
             help="Compare two texts in one model, or with --model twice one text in two.",
         ),
     ] = None,
-    offline: Annotated[
-        bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
-    ] = False,
+    truncate: TruncateOption = False,
+    offline: OfflineOption = False,
     tolerance: Annotated[
         float,
         option(
@@ -175,7 +174,7 @@ def diff(
     ] = 0.0,
 ) -> int:
     """Compare the weights of two runs: tokens aligned, heads ordered by how much they changed."""
-    left, right = _sources(a, b, model or [], offline)
+    left, right = _sources(a, b, model or [], RealModel(truncate=truncate, offline=offline))
     if not 0 <= tolerance <= 1:
         raise UsageError(f"--tolerance must be from 0 to 1, not: {tolerance}")
     in_range("--top", printed.top, 1, 2**31 - 1)
@@ -196,7 +195,7 @@ def diff(
 
 
 def _sources(
-    a: str, b: str | None, models: list[str], offline: bool
+    a: str, b: str | None, models: list[str], real: RealModel
 ) -> "tuple[Iterator[Inspection], Iterator[Inspection]]":
     """What A and B are: files, or texts in one or two models.
 
@@ -204,8 +203,7 @@ def _sources(
         UsageError: there are not two things to compare, or more.
     """
     if not models:
-        if offline:
-            raise UsageError("--offline is for real models", "Name one with `--model`.")
+        real.require_model()
         if b is None:
             raise UsageError("there is no B: only one file is given", "Name two to compare.")
         if a == b == "-":
@@ -218,7 +216,7 @@ def _sources(
             "there is only one text in one model", "Give another text, or `--model` once more."
         )
     texts, (one, other) = (a, a if b is None else b), (models[0], models[-1])
-    left, right = (RealModel(model=name, offline=offline) for name in (one, other))
+    left, right = (RealModel(**{**vars(real), "model": name}) for name in (one, other))
     return (
         left.inspections(texts[0], None, lines=False),
         right.inspections(texts[1], None, lines=False),

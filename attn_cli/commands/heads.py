@@ -180,13 +180,14 @@ class Printed(Group):
 def heads(
     ctx: typer.Context,
     real: RealModel,
+    tensors: sources.Tensors,
     which: Which,
     printed: Printed,
     given: Annotated[
         str | None,
         typer.Argument(
             metavar="FILE|TEXT",
-            help="A file that attn wrote, of one text or of many; with --model a text. - or "
+            help="A file of one text or of many, by attn or by anybody; with --model a text. - or "
             "nothing reads standard input.",
         ),
     ] = None,
@@ -223,14 +224,15 @@ def heads(
     kind = printed.kind()
     inputs.require_one_source(ctx, given, file, "text" if real.model else "file")
     read = file or (given if real.model is None else None) or "-"
-    require_other_file(printed.out, read, models=[real.model])
+    require_other_file(printed.out, read, tensors.tokens, models=[real.model])
     real.require_model()
     from attn_cli.profile import profile
 
     if real.model is not None:
+        tensors.require_none()
         found = real.inspections(given, file, lines=lines)
     else:
-        found = sources.inspections(given or file)
+        found = sources.inspections(given or file, tensors)
     printed.deliver(profile(found), which, kind)
     return 0
 

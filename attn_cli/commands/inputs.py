@@ -119,7 +119,7 @@ def _bounded(chunks: Iterator[str], name: str) -> Iterator[str]:
         if length > _LONGEST:
             raise DataError(
                 f"{name} has more than {_LONGEST} characters, too many for one text",
-                "With `--lines` each line is a text of its own.",
+                "Cut it up: with `attn inspect --lines` each line is a text of its own.",
             )
         yield chunk
 

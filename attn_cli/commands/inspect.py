@@ -6,7 +6,7 @@ import typer
 
 from attn_cli.commands import inputs
 from attn_cli.commands import recipe as tutorial
-from attn_cli.commands.model import MODEL, RealModel
+from attn_cli.commands.model import MODEL, Ablating, RealModel
 from attn_cli.commands.options import (
     LinesOption,
     Words,
@@ -46,6 +46,7 @@ def inspect(
     sources: tutorial.Sources,
     choices: tutorial.Choices,
     real: RealModel,
+    ablating: Ablating,
     selected: Selected,
     output: Output,
     text: Annotated[
@@ -80,16 +81,17 @@ def inspect(
     require_other_file(
         output.out, sources.file or "-", sources.vocab, sources.embeddings, models=[real.model]
     )
-    real.require_model(ablates=True)
+    real.require_model()
+    ablating.require_model(real)
     many = lines or real.decoder is not None or generate is not None
-    _require_room(real, selected, output, generate, compare_with)
+    _require_room(real, ablating, selected, output, generate, compare_with)
     if real.model is None:
         found = tutorial.inspections(text, recipe, cutting, sources, choices, lines=lines)
         found = selected.of(found)
     else:
         tutorial.require_none(recipe, cutting, sources, choices)
-        if real.ablate is not None:
-            output.ablated(real.ablations(text, sources.file, lines=lines))
+        if ablating.ablate is not None:
+            output.ablated(real.ablations(text, sources.file, lines=lines, ablating=ablating))
             return 0
         keep = set(output.names or ()) | ({"query", "key", "value"} if compare_with else set())
         found = real.inspections(
@@ -111,6 +113,7 @@ def inspect(
 
 def _require_room(
     real: RealModel,
+    ablating: Ablating,
     selected: Selected,
     output: Output,
     generate: int | None,
@@ -124,15 +127,16 @@ def _require_room(
     in_range("--generate", generate, 1, 100_000)
     if generate is not None and real.model is None:
         raise UsageError("--generate is for real models", "Name one with `--model`.")
-    alone = "--generate" if generate is not None else "--ablate" if real.ablate else ""
+    ablates = ablating.ablate is not None
+    alone = "--generate" if generate is not None else "--ablate" if ablates else ""
     beside = {
         "--compare-with": compare_with is not None,
-        "--ablate": generate is not None and real.ablate is not None,
-        "--layer or --head": real.ablate is not None and selected.some,
-        "--show": real.ablate is not None and output.show is not None,
-        "--own-scale": real.ablate is not None and output.own_scale,
-        "--words": real.ablate is not None and selected.words,
-        "--fold-special": real.ablate is not None and selected.fold_special,
+        "--ablate": generate is not None and ablates,
+        "--layer or --head": ablates and selected.some,
+        "--show": ablates and output.show is not None,
+        "--own-scale": ablates and output.own_scale,
+        "--words": ablates and selected.words,
+        "--fold-special": ablates and selected.fold_special,
     }
     for name, given in beside.items():
         if alone and given:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MODEL = "Real model"
 
 AblateChoice = Literal["zero", "mean"]
+TruncateOption = Annotated[
+    bool, option("--truncate", panel=MODEL, help="Cut what is longer than the model takes.")
+]
+OfflineOption = Annotated[
+    bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
+]
 
 
 # Parts of the tutorial alone: what a real layer is given is no row of an embedding.
@@ -51,45 +57,18 @@ class RealModel(Group):
             help="The decoder's text, for encoder-decoders: shows both sides and what is between.",
         ),
     ] = None
-    truncate: Annotated[
-        bool,
-        option("--truncate", panel=MODEL, help="Cut what is longer than the model takes."),
-    ] = False
-    offline: Annotated[
-        bool, option("--offline", panel=MODEL, help="Never fetch a model: look on this machine.")
-    ] = False
+    truncate: TruncateOption = False
+    offline: OfflineOption = False
 
-    ablate: Annotated[
-        str | None,
-        option(
-            "--ablate",
-            panel=MODEL,
-            metavar="L.H",
-            help="Run again without these heads (3.5 or 2.0-3,3.5), and without their largest "
-            "weights one by one: what that does to the output.",
-        ),
-    ] = None
-    ablate_with: Annotated[
-        AblateChoice,
-        option("--ablate-with", panel=MODEL, help="What stands for a head: zeros or its mean."),
-    ] = "zero"
-
-    def require_model(self, *, ablates: bool = False) -> None:
+    def require_model(self) -> None:
         """Refuse what only a model can be given where there is none.
 
-        Args:
-            ablates: whether the command does so.
-
         Raises:
-            UsageError: such an option is given without --model, or --ablate where it does nothing.
+            UsageError: such an option is given without --model.
         """
-        if self.ablate is not None and not ablates:
-            raise UsageError("--ablate is for `attn inspect`", "Leave it out here.")
-        for name in ("pair", "decoder", "truncate", "offline", "ablate"):
-            if self.model is None and getattr(self, name):
+        for name in ("pair", "decoder", "truncate", "offline"):
+            if self.model is None and getattr(self, name) not in (None, False):
                 raise UsageError(f"--{name} is for real models", "Name one with `--model`.")
-        if self.ablate_with != "zero" and self.ablate is None:
-            raise UsageError("--ablate-with is given without --ablate", "Name heads with it.")
 
     def inspections(
         self,
@@ -132,14 +111,15 @@ class RealModel(Group):
             yield from found
 
     def ablations(
-        self, text: str | None, file: str | None, *, lines: bool
+        self, text: str | None, file: str | None, *, lines: bool, ablating: "Ablating"
     ) -> "Iterator[tuple[Inspection, Ablation, str]]":
         """Every text with what the ablation of its heads did, and its likeliest next token."""
         model = self._opened()
-        assert self.ablate is not None
+        heads, replacement = ablating.ablate, ablating.ablate_with
+        assert heads is not None
         for place, one in inputs.texts(text, file, by_lines=lines):
             with inputs.placed(place):
-                found, ablation = model.ablate(self._given(one), self.ablate, self.ablate_with)
+                found, ablation = model.ablate(self._given(one), heads, replacement)
                 _say_cut(found)
                 likeliest = ablation.likeliest
                 yield found, ablation, "" if likeliest is None else model.token(likeliest)
@@ -159,6 +139,36 @@ class RealModel(Group):
 
         pair, decoder = (t and recovered(t) for t in (self.pair, self.decoder))
         return Text(text, pair, decoder, self.truncate)
+
+
+class Ablating(Group):
+    """Heads that a model is run again without."""
+
+    ablate: Annotated[
+        str | None,
+        option(
+            "--ablate",
+            panel=MODEL,
+            metavar="L.H",
+            help="Run again without these heads (3.5 or 2.0-3,3.5), and without their largest "
+            "weights one by one: what that does to the output.",
+        ),
+    ] = None
+    ablate_with: Annotated[
+        AblateChoice,
+        option("--ablate-with", panel=MODEL, help="What stands for a head: zeros or its mean."),
+    ] = "zero"
+
+    def require_model(self, real: RealModel) -> None:
+        """Refuse these options where there is no model, or no head is named.
+
+        Raises:
+            UsageError: so it is.
+        """
+        if self.ablate is not None and real.model is None:
+            raise UsageError("--ablate is for real models", "Name one with `--model`.")
+        if self.ablate_with != "zero" and self.ablate is None:
+            raise UsageError("--ablate-with is given without --ablate", "Name heads with it.")
 
 
 def _each_said(steps: "Iterator[Inspection]", n_new: int) -> "Iterator[Inspection]":

@@ -286,7 +286,11 @@ def _command_line() -> str:
     """What was typed, for a hint on how to go on."""
     import shlex
 
-    return shlex.join(("attn", *sys.argv[1:]))
+    words = ["attn", *sys.argv[1:]]
+    if "--" not in words:
+        return shlex.join(words)
+    end = words.index("--")  # what is added after it would be text
+    return f"{shlex.join(words[:end])} ... {shlex.join(words[end:])}"
 
 
 def screen(color: ColorChoice) -> "Screen":

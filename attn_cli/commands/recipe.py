@@ -221,8 +221,11 @@ def require_none(recipe: str, words: Words, sources: Sources, choices: Choices) 
         UsageError: one of them is given.
     """
     given = [name for name, value in vars(choices).items() if value is not None]
-    given += [name for name in ("vocab", "cross", "embeddings") if getattr(sources, name)]
-    given += [name for name in ("lowercase", "unk") if getattr(words, name)]
+    given += [
+        name for name in ("vocab", "cross", "embeddings") if getattr(sources, name) is not None
+    ]
+    given += ["lowercase"] if words.lowercase else []
+    given += ["unk"] if words.unk is not None else []
     given += ["split"] if words.split != "words" else []
     given += ["recipe"] if recipe != "article" else []
     if given:

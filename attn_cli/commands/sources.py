@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from attn_cli.commands import inputs
 from attn_cli.commands.options import Group, in_range, option
 from attn_cli.commands.streams import remark
-from attn_cli.errors import DataError
+from attn_cli.errors import AttnError, DataError, UsageError
 
 if TYPE_CHECKING:
     from attn_cli.files.foreign import Hints, Reading
@@ -61,6 +61,16 @@ class Tensors(Group):
         bool, option("--strict", panel=_TENSORS, help="What is doubtful is an error.")
     ] = False
 
+    def require_none(self) -> None:
+        """Refuse these options where there is a model.
+
+        Raises:
+            UsageError: one of them is given.
+        """
+        for name, value in vars(self).items():
+            if value is not None and value is not False:  # 0 is a batch
+                raise UsageError(f"--{name} is for tensors in a file", "Leave it out.")
+
     def hints(self) -> Hints:
         """The same, for the reader of files."""
         from attn_cli.files.foreign import Hints
@@ -83,19 +93,28 @@ def inspections(file: str | None, tensors: Tensors | None = None) -> Iterator[In
     What was guessed and what is doubtful goes to standard error after each, when it is of use: of
     what is refused there is nothing to say but why.
 
+    Args:
+        tensors: None: the command has no such options, and no hint should name them as its own.
+
     Raises:
         DataError: it cannot be read, or is not what it should be; or it is doubtful, and
             `tensors` are to be strict.
     """
     from attn_cli.files import readings
 
-    tensors = tensors or Tensors()
-    hints = tensors.hints()
-    if file is not None and file != "-":
-        yield from _spoken(readings(file, hints), tensors.strict)
-    else:
-        with inputs.opened(None) as (_, stream):
-            yield from _spoken(readings(stream, hints), tensors.strict)
+    known = tensors or Tensors()
+    hints = known.hints()
+    try:
+        if file is not None and file != "-":
+            yield from _spoken(readings(file, hints), known.strict)
+        else:
+            with inputs.opened(None) as (_, stream):
+                yield from _spoken(readings(stream, hints), known.strict)
+    except AttnError as error:
+        if tensors is not None or "`--" not in error.hint:
+            raise
+        first = f"First `attn show FILE -o READ.json`: {error.hint[:1].lower()}{error.hint[1:]}"
+        raise type(error)(error.message, first) from None
 
 
 def _spoken(readings: Iterator[Reading], strict: bool) -> Iterator[Inspection]:

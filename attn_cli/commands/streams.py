@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LONGEST, _BEGINNING = 700, 400  # characters of a message, and of it before what is left out
 
-_MOST_KEPT = 50  # remarks
+_MOST_KEPT, _MORE = 50, "and more of this kind"  # remarks
 
 _begun: set[int] = set()  # streams that have had their first text
 _remarks: dict[str, None] = {}
@@ -105,11 +105,11 @@ def complain(message: str, hint: str = "") -> None:
 def remark(message: str) -> None:
     """A plain line on standard error about what is done all the same, once that is done.
 
-    It is kept until `say_remarks`: where a complaint follows, the complaint is what counts.
+    It is kept until `say_remarks`: where a complaint follows, the complaint is what counts. Of very
+    many, as a stream without end may call for, the first are kept.
     """
-    _remarks[_clipped(message)] = None
-    if len(_remarks) > _MOST_KEPT:  # of a stream that may have no end
-        say_remarks()
+    message = _clipped(message)
+    _remarks[message if len(_remarks) < _MOST_KEPT or message in _remarks else _MORE] = None
 
 
 def say_remarks() -> None:

@@ -76,10 +76,11 @@ def of_tensors(data: bytes, name: str) -> int:
     Raises:
         DataError: it is neither; the message names the place.
     """
-    # First: the length that it begins with may be any other format's first bytes.
-    if not is_safetensors(data) and not data.startswith(_ARRAYS):
-        refuse_shut(data, name)
-        refuse_beginning(data, name)
+    # First: the length that safetensors begins with may be any other format's first bytes.
+    if _is_array(data, name) or is_safetensors(data):
+        return LARGEST_DATA
+    refuse_shut(data, name)
+    refuse_beginning(data, name)
     return LARGEST_DATA
 
 
@@ -89,7 +90,7 @@ def of_text(data: bytes, name: str) -> int:
     Raises:
         DataError: it is neither; the message names the place.
     """
-    if data.startswith(_ARRAYS) or is_safetensors(data):
+    if _is_array(data, name) or is_safetensors(data):
         return LARGEST_DATA
     decoded(data, name, is_whole=False)
     if b"\0" in data:
@@ -98,3 +99,16 @@ def of_text(data: bytes, name: str) -> int:
         refuse_beginning(data, name)
         return LARGEST_DATA
     return LARGEST_TEXT
+
+
+def _is_array(data: bytes, name: str) -> bool:
+    """Whether bytes begin an archive, or an array whose header can be read.
+
+    Raises:
+        DataError: the header of an array is broken.
+    """
+    if data.startswith(b"\x93NUMPY"):
+        from attn_cli.files import npy  # and numpy, which words do without
+
+        npy.require_header(data, name)
+    return data.startswith(_ARRAYS)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from attn_cli import memory
 from attn_cli.checking import MOST_DECIMALS, WHATS, Student
 from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError, did_you_mean
 from attn_cli.files import nested, npy
-from attn_cli.files.beginning import is_safetensors, of_text, refuse_shut
-from attn_cli.files.vectors import number, numbers, read_csv
+from attn_cli.files.beginning import is_document, is_safetensors, of_text, refuse_shut
+from attn_cli.files.vectors import number, numbers, read_csv, refuse_beginning
 from attn_cli.files.whole import read_whole
 from attn_cli.strict_json import parse, shown
 
@@ -34,11 +35,18 @@ _WHOLE = "Give the whole matrix, a row for each word."
 _MOST_AXES = 4  # batch, head, query, key
 _MOST_KEYS = 20  # to look for what one was meant to be
 _MOST_LOOKED_AT = 10_000  # numbers, to tell how many decimals were kept
-_PRINTED = re.compile(  # as torch, numpy, JAX and TensorFlow print arrays, or in a program
-    rb"\s*((>>>|In \[\d+\]:|torch\.Size\()[^\n]*\n\s*)*(Out\[\d+\]:\s*)?"
-    rb"(Parameter containing:\s*|<tf\.Tensor: [^\n]*numpy=\s*)?(\w+\s*=\s*)?"
-    rb"((torch|np|numpy|jnp|tf)\.)?(tensor|array|asarray|Array|Tensor)\("
+_LONGEST = 1 << 22  # bytes of a matrix in words: a thousand rows of as many figures of four digits
+_LOOKED_AT = 1 << 16  # bytes, for a schema of ours, and for what no text has
+# As torch, numpy, JAX and TensorFlow print arrays, after prompts or shapes, or in a program.
+_PRINTED = re.compile(
+    rb"\s*(?P<before>(?:(?:>>>|In \[\d+\]:|torch\.Size\()[^\n]*\n\s*)*(?:Out\[\d+\]:\s*)?)"
+    rb"(?P<array>(?:Parameter containing:\s*|<tf\.(?:Tensor|Variable)\b[^\n]*numpy=\s*)?"
+    rb"(?:\w+\s*[=:]\s*)?(?:(?:torch|np|numpy|jnp|tf)\.)?"
+    rb"(?:tensor|array|asarray|Array|Tensor)\()?"
 )
+_LARGEST = 2**1000  # whole numbers are below it
+_BRACKET = re.compile(rb"[\[\]]")
+_SCALAR = re.compile(rb"np\.float\d+\(([^()]*)\)")  # in a list of numpy's numbers
 
 
 class _Figure(str):
@@ -66,32 +74,61 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
         raise DataError(f"{name} is empty")
     if data.startswith(npy.MAGIC):
         return _from_array(npy.read(data, name), name)
-    if data.startswith(b"PK") or is_safetensors(data):
+    if data.startswith(b"PK\x03\x04") or is_safetensors(data):
         from attn_cli.files import decode
 
         return _from_inspection(next(decode(data, name)), what, name)
     data = data.removeprefix(b"\xef\xbb\xbf")
-    start = data.lstrip()[:1]
+    if len(data) > _LONGEST and not is_document(data, _LOOKED_AT):
+        raise DataError(
+            f"{name} is {memory.readable(len(data))}; a matrix in words is "
+            f"{memory.readable(_LONGEST)} at the most",
+            "Save it with `np.save`.",
+        )
+    of_text(data[:_LOOKED_AT], name)
+    printed = _printed(data, name)
+    if printed is not None or data.lstrip()[:1] in (b"{", b"["):
+        return _from_json(data if printed is None else printed, name, what)
+    refuse_shut(data, name)
+    refuse_beginning(data, lambda part: _from_figures(read_csv(part, name)[1], name, str))
+    return _from_figures(read_csv(data, name)[1], name, str)
+
+
+def _printed(data: bytes, name: str) -> bytes | None:
+    """The brackets and numbers of an array that a program printed, as JSON; None if it is none.
+
+    Raises:
+        DataError: some of them are left out, or there are none.
+    """
     match = _PRINTED.match(data)
-    printed = match is not None or (start == b"[" and b"," not in data)
-    if (printed or start == b"[") and b"..." in data:
+    assert match is not None  # of nothing, if need be
+    if match["array"] is None and data[match.end() : match.end() + 1] != b"[":
+        return None
+    body = _bracketed(data, match.end())
+    if not body:
+        raise DataError(f"{name} holds no matrix", _WHOLE)
+    if b"..." in body:
         raise DataError(
             f"{name} is abbreviated: numbers are left out where `...` stands",
             "Print it whole: torch.set_printoptions(threshold=10**6), or the same of numpy.",
         )
-    if printed:
-        data = _as_json(data[match.end() if match else 0 :])
-        if not data:
-            raise DataError(f"{name} holds no matrix", _WHOLE)
-    if printed or start in (b"{", b"["):
-        return _from_json(data, name, what)
-    refuse_shut(data, name)
-    return _from_figures(read_csv(data, name)[1], name, str)
+    body = _SCALAR.sub(rb"\1", body)
+    bare = match["array"] is None and not match["before"]
+    return None if bare and b"," in body and b"np." not in data else _as_json(body)
 
 
-def _as_json(data: bytes) -> bytes:
-    """The numbers in what torch or numpy print, as JSON; nothing where there is no array."""
-    body = data[data.find(b"[") : data.rfind(b"]") + 1]
+def _bracketed(data: bytes, start: int) -> bytes:
+    """From the first bracket to the one that closes it; nothing where there is none."""
+    depth, begin = 0, data.find(b"[", start)
+    for bracket in _BRACKET.finditer(data, begin) if begin >= 0 else ():
+        depth += 1 if bracket[0] == b"[" else -1
+        if not depth:
+            return data[begin : bracket.end()]
+    return data[begin:] if begin >= 0 else b""
+
+
+def _as_json(body: bytes) -> bytes:
+    """Numbers in brackets, as torch or numpy print them, as JSON."""
     body = re.sub(rb"(?<=[\s\[,-])\.(?=\d)", rb"0.", body)
     body = re.sub(rb"(\d)\.(?=[\s,\]e])", rb"\1.0", body)
     body = re.sub(rb"\bnan\b", b"NaN", re.sub(rb"\binf\b", b"Infinity", body))
@@ -133,6 +170,8 @@ def _from_figures(found: Any, name: str, figure: type[str] = _Figure) -> Student
     if ndim > _MOST_AXES:
         raise DataError(f"{name} has more than {_MOST_AXES} axes")
     rows, shape = nested.innermost(found, "", ndim, partial(_misplaced, name))
+    if ndim == 1:
+        raise DataError(f"{name} holds one row", _WHOLE)
     items = list(chain.from_iterable(rows))
     given = _all_numbers(items, figure)
     if None in given:
@@ -170,8 +209,11 @@ def _from_array(array: NDArray[Any], name: str) -> Student:
 
 def _all_numbers(items: list[Any], figure: type[str]) -> list[float | None]:
     """The number of each item, None where it has none."""
-    if set(map(type, items)) == {figure} and (found := numbers(items)) is not None:
+    kinds = set(map(type, items))
+    if kinds == {figure} and (found := numbers(items)) is not None:
         return [*found]
+    if kinds == {int} and max(map(abs, items)) < _LARGEST:
+        return [*map(float, items)]
     return [_number(item, figure) for item in items]
 
 
@@ -182,7 +224,7 @@ def _number(item: Any, figure: type[str]) -> float | None:
         found = number(item.strip())
         return found if isinstance(found, float) else None
     if type(item) is int:
-        return float(item) if abs(item) < 2**1000 else None
+        return float(item) if abs(item) < _LARGEST else None
     return None
 
 

@@ -82,6 +82,15 @@ def read(data: bytes | bytearray, what: str) -> NDArray[Any]:
     return array
 
 
+def require_header(data: bytes, what: str) -> None:
+    """Refuse the beginning of an array whose header says nothing.
+
+    Raises:
+        DataError: as `read`.
+    """
+    _read_header(data, what)
+
+
 def require_booleans(array: NDArray[Any], what: str) -> None:
     """Refuse an array of booleans that are neither true nor false.
 

@@ -21,13 +21,19 @@ from attn_cli.files.beginning import of_text
 from attn_cli.files.whole import read_whole
 from attn_cli.inspection import Vectors
 from attn_cli.strict_json import decoded, parse, shown
+from attn_cli.text import require_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from attn_cli.types import Floats
 
 _NUMBERS = {int, float}
+_LOOKED_AT = 1 << 16  # bytes of a CSV file, to see whether it can be one
+_BROKEN = {  # what the csv module says, in plain words
+    "unexpected end of data": "a quote is not closed",
+    "field larger than": f"a cell has more than {csv.field_size_limit():,} characters",
+}
 # What a heading says over names.
 _CORNERS = ("", "unnamed: 0", "index", "word", "words", "token", "tokens", "name", "names")
 
@@ -45,10 +51,37 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     if data.startswith(npy.MAGIC):
         return Vectors(_finite(npy.read(data, name), name))
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    names, rows = _json(data, name) if start in (b"{", b"[") else _csv(data, name)
-    if names is not None and "" in names:
-        raise DataError(f"{name}: the name of row {names.index('')} is empty")
+    if start in (b"{", b"["):
+        names, rows = _json(data, name)
+    else:
+        refuse_beginning(data, lambda part: _stack(_csv(part, name)[1], name))
+        names, rows = _csv(data, name)
+    for row, word in enumerate(names or ()):
+        _require_name(word, f"{name}: the name of row {row}")
     return Vectors(_finite(_stack(rows, name), name), names)
+
+
+def refuse_beginning(data: bytes, judge: Callable[[bytes], object]) -> None:
+    """Refuse a large CSV file whose first rows are nothing, before all of it is read.
+
+    Args:
+        judge: raises DataError for rows that are no numbers, or differ in length.
+
+    Raises:
+        DataError: as `judge`, of some first rows.
+    """
+    end = data.rfind(b"\n", 0, _LOOKED_AT) + 1
+    if len(data) > _LOOKED_AT and end and b'"' not in data[:end]:  # it may be cut within quotes
+        judge(data[:end])
+
+
+def _require_name(word: str, what: str) -> None:
+    if not word:
+        raise DataError(f"{what} is empty")
+    try:
+        require_unicode(word)
+    except DataError as error:
+        raise DataError(f"{what}: {error.message}") from None
 
 
 def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
@@ -81,12 +114,13 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     try:
         lines = [line for line in _cells(text) if "".join(line).strip()]
     except csv.Error as error:
-        raise DataError(f"{name} is not CSV: {error}") from None
+        known = (reason for words, reason in _BROKEN.items() if words in str(error))
+        raise DataError(f"{name} is not CSV: {next(known, error)}") from None
     named = len(lines) > 1 and _is_count(lines[0], lines[1:])
     if named:
         lines = lines[1:]
     elif lines and _is_heading(lines[0]):
-        named = lines[0][0].strip().lower() in _CORNERS
+        named = _is_corner(lines[0][0])
         lines = lines[1:]
     first = [line[0] for line in lines]
     if not named:
@@ -129,11 +163,15 @@ def _require_names(first: list[str], name: str) -> None:
 
 
 def _is_heading(line: list[str]) -> bool:
-    """Whether a first line has no numbers, or those of columns behind an empty corner."""
+    """Whether a first line has no numbers, or those of columns behind a corner."""
     cells = [cell.strip() for cell in line[1:] or line]
-    if not line[0].strip() and cells == [str(i) for i in range(len(cells))]:
+    if _is_corner(line[0]) and cells == [str(i) for i in range(len(cells))]:
         return True
     return any(cells) and not any(map(_is_number, cells))
+
+
+def _is_corner(cell: str) -> bool:
+    return cell.strip().lower() in _CORNERS
 
 
 def _is_number(cell: str) -> bool:

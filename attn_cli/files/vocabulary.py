@@ -22,7 +22,7 @@ SUFFIXES = (".json", ".txt")
 MOST_WORDS = 1 << 20  # the largest vocabulary of a model in use has 901,629
 _OTHERS = 1 << 16  # strings that a document may hold beside them
 
-_NUMBERED = re.compile(r".+[,;\t] *-?\d+(\.\d+)?")  # `the,0`, where a word alone is meant
+_NUMBERED = re.compile(r".+[,;\t ] *-?\d+(\.\d+)?")  # `the,0`, where a word alone is meant
 _LOOKED_AT = 100  # lines, to see whether each is like that
 
 
@@ -113,8 +113,10 @@ def _json_in(data: bytes, name: str) -> Any:
         DataError: it is broken, and no `.txt`; or there are too many words.
     """
     body = data.strip(b"\xef\xbb\xbf \t\r\n")
-    is_text = _is_text(name)
-    if body[:1] not in (b"{", b"[") or (is_text and body[-1:] not in (b"}", b"]")):
+    is_text, is_json = _is_text(name), body and name.lower().endswith(".json`")
+    if not is_json and body[:1] not in (b"{", b"["):
+        return None
+    if is_text and body[-1:] not in (b"}", b"]"):
         return None
     strings = (data.count(b'"') - data.count(b'\\"')) // 2
     _require_few(strings // (2 if b'"counts"' in data else 1) - _OTHERS, name)
@@ -139,17 +141,24 @@ def _require_few(n_words: int, name: str) -> None:
 def _from_json(found: Any, name: str) -> Vocabulary:
     if isinstance(found, list):
         return _from_words(found, name, "entry", 0)
+    if not isinstance(found, dict):
+        raise DataError(f"{name} should hold an object, word to id, or an array of words")
     counts = None
     if isinstance(found.get("vocabulary"), dict):
+        _require_schema(found, name)
         counts = found.get("counts")
         found = found["vocabulary"]
     if set(map(type, found.values())) - {int}:
         wrong = next(word for word, index in found.items() if type(index) is not int)
         raise DataError(f"{name}: the id of `{wrong}` is not a whole number")
-    if counts is not None and not (
-        isinstance(counts, dict) and all(type(count) is int for count in counts.values())
-    ):
-        raise DataError(f"{name}: `counts` should give a whole number for each word")
+    if counts is not None:
+        if not (isinstance(counts, dict) and set(map(type, counts.values())) <= {int}):
+            raise DataError(f"{name}: `counts` should give a whole number for each word")
+        if counts and min(counts.values()) < 0:
+            wrong = next(word for word, count in counts.items() if count < 0)
+            raise DataError(f"{name}: the count of `{wrong}` is negative: {counts[wrong]}")
+        if others := counts.keys() - found.keys():
+            raise DataError(f"{name}: `counts` has `{min(others)}`, which has no id")
     try:
         vocabulary = Vocabulary(found, counts)
     except DataError as error:
@@ -158,6 +167,16 @@ def _from_json(found: Any, name: str) -> Vocabulary:
         gap = next(i for i, index in enumerate(sorted(found.values())) if i != index)
         raise DataError(f"{name}: no word has the id {gap}, but {len(found)} words are given")
     return _checked(vocabulary, name)
+
+
+def _require_schema(document: dict[str, Any], name: str) -> None:
+    """Refuse a document of another version than is read, or that contradicts itself."""
+    schema = document.get("schema", SCHEMA)
+    if isinstance(schema, str) and schema != SCHEMA and schema.startswith("attn-vocabulary/"):
+        raise DataError(f"{name} has the schema {schema}; this program reads {SCHEMA}")
+    n, words = document.get("n_vocab"), document["vocabulary"]
+    if type(n) is int and n != len(words):
+        raise DataError(f"{name}: `n_vocab` is {n}, and {len(words)} words are given")
 
 
 def _from_words(words: list[Any], name: str, unit: str, first: int) -> Vocabulary:

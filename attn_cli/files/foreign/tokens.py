@@ -16,7 +16,7 @@ from attn_cli.files.foreign import Hints
 from attn_cli.files.foreign.names import Stack, role_of, words
 from attn_cli.files.foreign.tensors import Tensors
 from attn_cli.inspection import Token
-from attn_cli.strict_json import decoded, parse
+from attn_cli.strict_json import decoded, parse, shown
 
 if TYPE_CHECKING:
     from attn_cli.types import Integers
@@ -45,13 +45,15 @@ def parse_list(data: bytes, name: str) -> tuple[str, ...]:
     """The tokens in a file: a JSON array of strings, or one token a line.
 
     Raises:
-        DataError: it is not UTF-8, or holds no token.
+        DataError: it is not UTF-8, holds no token, or is JSON of another kind.
     """
-    if re.match(rb'(\xef\xbb\xbf)?\s*\[\s*"', data):
-        found = parse(data, name)
+    found = _json_in(data, name)
+    if found is not None:
+        if not isinstance(found, list):
+            raise DataError(f"{name} should hold an array of strings", "Or write a token a line.")
         wrong = next((i for i, token in enumerate(found) if not isinstance(token, str)), None)
         if wrong is not None:
-            raise DataError(f"{name}: `[{wrong}]` is not a string")
+            raise DataError(f"{name}: `[{wrong}]` is not a string: {shown(found[wrong])}")
         return tuple(found)
     lines = decoded(data, name).split("\n")
     if lines[-1] == "":
@@ -59,6 +61,23 @@ def parse_list(data: bytes, name: str) -> tuple[str, ...]:
     if not lines:
         raise DataError(f"{name} holds no tokens", "Write one token a line, or a JSON array.")
     return tuple(line.removesuffix("\r") for line in lines)
+
+
+def _json_in(data: bytes, name: str) -> Any:
+    """The JSON that a file is; None if it is lines, whose first may be `[CLS]`.
+
+    Raises:
+        DataError: it is JSON, and broken.
+    """
+    start = re.match(rb'(\xef\xbb\xbf)?\s*[\[{]\s*("?)', data)
+    if start is None:
+        return None
+    try:
+        return parse(data, name)
+    except DataError as error:
+        if start[2] or "is not usable JSON" in error.message:
+            raise
+        return None
 
 
 def length(tensors: Tensors, hints: Hints) -> int | None:
