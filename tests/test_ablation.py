@@ -174,4 +174,4 @@ def test_the_command() -> None:
         assert (one.code, one.out) == (2, b"") and f"--ablate and {option}" in one.err
     assert (alone.code, alone.out) == (2, b"") and "--model" in alone.err
     for one in elsewhere:
-        assert (one.code, one.out) == (2, b"") and "--ablate is for `attn inspect`" in one.err
+        assert (one.code, one.out) == (2, b"") and "no option `--ablate`" in one.err

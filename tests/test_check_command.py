@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -76,6 +77,30 @@ def test_the_worst_cell_and_its_arithmetic() -> None:
     assert abs(np.exp(2.4542 - 2.8296) - 0.6870) < 1e-4
     command = shown[shown.index("attn explain") :].replace("\n  ", " ").strip()
     assert command == f"attn explain '{SENTENCE}' --recipe article --query is --key is"
+
+
+def test_the_command_that_it_advises_can_be_typed(tmp_path: Path) -> None:
+    asked = (
+        ("--text", "-is short", "--split", "whitespace"),
+        ("--text", "is short", "--heads", "2", "--seed", "0"),
+    )
+    file = tmp_path / "two.csv"
+    file.write_text("0.9,0.1\n0.3,0.7\n")
+    for options in asked:
+        shown = run("check", str(file), *options).text
+        command = shown[shown.index("attn explain") :].replace("\n  ", " ").strip()
+        _, explain, *words = shlex.split(command)
+        ran = run(explain, "--json", *words)
+        assert ran.code == 0, command
+        found = json.loads(ran.out)
+        assert found["text"] == options[1]
+        ours = inspect(
+            options[1],
+            split="whitespace",
+            heads=2 if "2" in options else 1,
+            seed=0 if "0" in options else 123,
+        ).layers[0]
+        assert np.isclose(ours.weights, found["weight"], rtol=0, atol=1e-7).any()
 
 
 def test_two_mistakes_in_a_context() -> None:
@@ -211,6 +236,8 @@ HOSTILE: dict[str, bytes] = {
     "abbreviated by numpy": b"[[0.1 0.2 ... 0.3]\n ...\n [0.1 0.2 ... 0.4]]",
     "a number of torch": b"tensor(0.5)",
     "written by attn": b"layer,head,query,key,query_token,key_token,weight\n0,0,0,0,a,a,1\n",
+    "large": b"[[" + b"1," * 3_000_000 + b"1]]",
+    "large rows that are none": b">>> x\n" * 600_000,
     "cut tensor": b"tensor([[0.1, 0.2",
     "bytes": as_npy(np.array([[b"a"]])),
     "complex": as_npy(np.array([[1j]])),
@@ -240,6 +267,7 @@ def test_hostile_files_are_refused(name: str, tmp_path: Path) -> None:
         ("abbreviated by numpy", "set_printoptions"),
         ("a number of torch", "the whole matrix"),
         ("written by attn", ".json"),
+        ("large", "np.save"),
     ],
 )
 def test_what_to_do_is_said(name: str, wanted: str) -> None:

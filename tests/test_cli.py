@@ -453,6 +453,12 @@ BAD: dict[str, tuple[Sequence[str | bytes], Sequence[str]]] = {
     "dropout seed": (
         ["inspect", "x", "--dropout", ".5", "--dropout-seed", str(2**64)], ["seed", str(2**64)],
     ),
+    "ablate nothing": (["inspect", "x", "--ablate", ""], ["--ablate", "--model"]),
+    "pair of nothing": (["inspect", "x", "--pair", ""], ["--pair", "--model"]),
+    "decoder of nothing": (["inspect", "x", "--decoder", ""], ["--decoder", "--model"]),
+    "vocab of nothing": (["inspect", "x", "--model", "m", "--vocab", ""], ["--vocab", "tutorial"]),
+    "unk of nothing": (["inspect", "x", "--model", "m", "--unk", ""], ["--unk", "tutorial"]),
+    "too long for vocab": (["vocab", "/dev/zero", "--encode"], ["`attn inspect --lines`"]),
     "dropout seed alone": (["inspect", "x", "--dropout-seed", "3"], ["--dropout-seed has no eff"]),
     "max-positions alone": (["inspect", "x", "--max-positions", "3"], ["--positions learned"]),
     "width of no weights": (["inspect", "x", "--init", "none", "--d-v", "2"], ["--d-v", "weights"]),

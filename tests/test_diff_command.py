@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, one in runs.items():
         files.save(one, path / f"{name}.json")
     files.save([A, A], path / "two.jsonl")
+    (path / "rows.json").write_text("[[0.7, 0.7], [0.1, 0.9]]")
     files.save([A, nudged(0.01)], path / "two-b.jsonl")
     return path
 
@@ -122,12 +123,21 @@ def test_a_chosen_head(folder: Path) -> None:
     assert "B − A  8 × 8  layer 0, head 1" in both.text
 
 
+def test_long_texts_are_cut_where_that_is_asked_for() -> None:
+    ask = partial(run, "diff", "a " * 600, "a", "--model", "sample_inputs/tiny-llama")
+    refused, cut = together([ask, partial(ask, "--truncate")])
+    complained(refused, "`--truncate` to cut it")
+    assert cut.code == 1 and cut.out and "it was cut" in cut.err
+
+
 def test_trouble(folder: Path) -> None:
     lines = {
         "- -": ("only one",),
         "a.json missing.json": ("missing.json",),
         "a.json": ("B",),
         "a.json b.json --offline": ("--offline is for real models",),
+        "a.json b.json --truncate": ("--truncate is for real models",),
+        "rows.json rows.json": ("First `attn show FILE -o READ.json`: if they are parts of rows",),
         "a.json a.json --tolerance 2": ("--tolerance must be",),
         "a.json a.json --tolerance nan": ("--tolerance must be",),
         "a.json a.json --top 0": ("--top must be",),

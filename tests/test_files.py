@@ -1217,6 +1217,11 @@ NO_VOCABULARIES: list[tuple[bytes, str]] = [
     (b'{"a": NaN}', "NaN is not a number that JSON has"),
     (b'{"vocabulary": {"a": 0}, "counts": {"a": "many"}}', "`counts` should give a whole"),
     (b'{"vocabulary": {"a": 0}, "counts": [1]}', "`counts` should give a whole"),
+    (b'{"vocabulary": {"a": 0}, "counts": {"a": -5}}', "the count of `a` is negative: -5"),
+    (b'{"vocabulary": {"a": 0}, "counts": {"z": 5}}', "`counts` has `z`, which has no id"),
+    (b'{"vocabulary": {"a": 0}, "n_vocab": 9}', "`n_vocab` is 9, and 1 words are given"),
+    (b'{"vocabulary": {"a": 0}, "schema": "attn-vocabulary/9"}', "the schema attn-vocabulary/9"),
+    (b"the 0\ncat 1\ndog 2\n", "a word and a number a line"),
     (b'{"a": 0', "is not JSON"),
     (b"a\n\xff\n", "is not UTF-8 text: byte 0xff at 2"),
     ("a\nb".encode("utf-16"), "is not UTF-8 text: byte 0xff at 0"),
@@ -1230,6 +1235,18 @@ NO_VOCABULARIES: list[tuple[bytes, str]] = [
 )
 def test_vocabulary_files_that_are_refused(data: bytes, message: str) -> None:
     assert message in refusal(data, read_words)
+
+
+def test_a_json_file_is_json(tmp_path: Path) -> None:
+    file = tmp_path / "v.JSON"
+    for data, message in (
+        (b"the 0\ncat 1\n", "is not JSON"),
+        (b"5", "should hold an object, word to id, or an array of words"),
+        (b"", "holds no words"),
+    ):
+        file.write_bytes(data)
+        with pytest.raises(DataError, match=f"v.JSON`:? {message}"):
+            vocabulary_files.load(file)
 
 
 def test_half_characters_in_a_vocabulary_file() -> None:

@@ -571,7 +571,19 @@ def test_files_of_tokens() -> None:
     assert tokens.parse_list(b"[CLS]\na b\n\n", "x") == ("[CLS]", "a b", "")
     assert tokens.parse_list('["[CLS]", "\\n", "é"]'.encode(), "x") == ("[CLS]", "\n", "é")
     assert tokens.parse_list(b"a\r\n\rb\n", "x") == ("a", "\rb")
-    for data in (b"", b'["a", 1]', b'["a"', b"\xff"):
+    assert tokens.parse_list(b"[1]\n[[\n{x", "x") == ("[1]", "[[", "{x")
+    deep = b"[" * 100_000
+    for data in (
+        b"",
+        b"[]",
+        b'["a", 1]',
+        b'["a"',
+        b"\xff",
+        b"[1, 2]",
+        b"[null]",
+        b'{"a": 1}',
+        deep,
+    ):
         with pytest.raises(DataError, match="x"):
             tokens.parse_list(data, "x")
 

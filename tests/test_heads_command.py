@@ -36,11 +36,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.save(KNOWN, path / "known.npz")
     other = inspection([random_heads(i, 6, 8) for i in (2, 3)], REPEATED)
     files.save([KNOWN, other], path / "two.jsonl")
+    (path / "rows.json").write_text("[[0.7, 0.7], [0.1, 0.9]]")
+    (path / "tokens.txt").write_text("a\nb\n")
     return path
 
 
 def printed(folder: Path, *lines: str) -> list[Ran]:
     return together([partial(run, "heads", *line.split("|"), cwd=folder) for line in lines])
+
+
+def test_what_is_known_of_tensors_is_taken(folder: Path) -> None:
+    rows, axes, strict = printed(
+        folder,
+        "rows.json|--rows|normalize|--json",
+        "rows.json|--rows|normalize|--axes|qkh|--tokens|tokens.txt",
+        "rows.json|--rows|normalize|--axes|qk|--strict",
+    )
+    assert rows.code == 0 and json.loads(rows.out)["heads"]
+    complained(axes, "names 3")
+    assert strict.code == 0, strict.err
 
 
 def test_the_grid_letters_the_heads_that_are_known(folder: Path) -> None:
@@ -145,6 +159,10 @@ def test_refusals(folder: Path) -> None:
         "known.npz|--where|first >": ("ends where a value",),
         "known.npz|--top|0": ("--top must be",),
         "known.npz|--lines": ("--lines is for texts",),
+        "rows.json": ("`--rows normalize` divides each",),
+        "x|--model|m|--axes|lhqk": ("--axes is for tensors in a file",),
+        "x|--model|m|--batch|0": ("--batch is for tensors in a file",),
+        "known.npz|--pair|": ("--pair is for real models",),
         "known.npz|-o|x.npz": (".csv",),
         "known.npz|--json|--format|csv": ("contradict",),
         "known.npz|--grid|first|--json": ("--grid",),

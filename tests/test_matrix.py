@@ -59,6 +59,29 @@ WRITTEN: dict[str, tuple[str, int]] = {
         "In [3]: w\nOut[3]: \ntensor([[0.25, 0.5, -0.125],\n        [1.5, 0.0, 3.0]])",
         3,
     ),
+    "a prompt before brackets": (">>> w\n[[0.25, 0.5, -0.125], [1.5, 0, 3]]", 3),
+    "a prompt before numpy's": (
+        ">>> print(w)\n[[ 0.25   0.5   -0.125]\n [ 1.5    0.     3.   ]]\n>>> ",
+        3,
+    ),
+    "dots beside": (
+        ">>> w = f(x)  # and so on ...\n>>> w\ntensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])  #...",
+        3,
+    ),
+    "a shape after": ("tensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])\ntorch.Size([2, 3])", 3),
+    "a label": ("weights: tensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
+    "numpy's numbers": (
+        "[[np.float64(0.25), np.float64(0.5), np.float32(-0.125)], "
+        "[np.float64(1.5), np.float64(0.0), np.float64(3.0)]]",
+        3,
+    ),
+    "a variable of TensorFlow": (
+        "<tf.Variable 'w:0' shape=(2, 3) dtype=float32, numpy=\narray([[ 0.25 ,  0.5  , -0.125],\n"
+        "       [ 1.5  ,  0.   ,  3.   ]], dtype=float32)>",
+        3,
+    ),
+    "a heading that begins as archives do": ("PK,b,c\n0.25,0.5,-0.125\n1.5,0,3\n", 3),
+    "a heading of pandas": ("word,0,1,2\nx,0.25,0.5,-0.125\ny,1.5,0,3\n", 3),
     "a shape before": ("torch.Size([2, 3])\ntensor([[0.25, 0.5, -0.125], [1.5, 0, 3]])", 3),
     "TensorFlow": (
         "tf.Tensor(\n[[ 0.25   0.5   -0.125]\n [ 1.5    0.     3.   ]], shape=(2, 3), "
@@ -132,6 +155,20 @@ def test_heads_and_a_batch() -> None:
     for array in (rows[0], rows):
         for data in (json.dumps(array.tolist()), npy(array)):
             assert np.array_equal(read(data).values, array)
+
+
+def test_whole_numbers_and_others_together() -> None:
+    assert read("[[1, 2], [3, 4]]").values.tolist() == [[1, 2], [3, 4]]
+    assert read("[[1, 2.5], [3, 4]]").values.tolist() == [[1, 2.5], [3, 4]]
+    with pytest.raises(DataError, match=r"`\[0\]\[0\]` is not a number: 107"):
+        read(f"[[{2**1000}, 1]]")
+
+
+def test_a_document_of_ours_may_be_long() -> None:
+    run = inspect(" ".join(f"w{i}" for i in range(650)))
+    data = b"".join(files.encode([run], "json"))
+    assert len(data) > 1 << 22
+    assert read(data).values.shape == (1, 650, 650)
 
 
 def test_the_largest_whole_number() -> None:

@@ -144,7 +144,7 @@ def hints() -> Iterator[Case]:
             f"--axes {letters} --batch {batch}",
             lambda x=letters, batch=batch: axes.arrange(array, x, "lhqk", "`w`", batch),
         )
-    for data in (b"", b'["a", 1]', b'["a"', b"\xff"):
+    for data in (b"", b"[]", b'["a", 1]', b"[[null]]", b'{"a": 1}', b'["a"', b"\xff"):
         yield f"tokens {data!r}", lambda data=data: tokens.parse_list(data, "`FILE`")
 
 

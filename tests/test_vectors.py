@@ -48,6 +48,8 @@ def npy(array: np.ndarray, **more: bool) -> bytes:
         (b"Unnamed: 0,x,y,z\n0,0.1,-2,3e-20\n1,4,5.5,1e20\n", None),
         (b",x,y,z\n7,0.1,-2,3e-20\n8,4,5.5,1e20\n", ["7", "8"]),
         (b"Word,x,y,z\n2019,0.1,-2,3e-20\n0,4,5.5,1e20\n", ["2019", "0"]),
+        (b"word,0,1,2\na,0.1,-2,3e-20\nb,4,5.5,1e20\n", ["a", "b"]),  # as pandas, asked for it
+        (b"token\t0\t1\t2\na\t0.1\t-2\t3e-20\nb\t4\t5.5\t1e20\n", ["a", "b"]),
         (b"a;0.1;-2;3e-20\nb;4;5.5;1e20\n", ["a", "b"]),
         (b"token\tx\ty\tz\na\t0.1\t-2\t3e-20\nb\t4\t5.5\t1e20\n", ["a", "b"]),
         (b"a 0.1 -2  3e-20\r\nb 4 5.5 1e20\r\n", ["a", "b"]),  # as GloVe has them
@@ -92,6 +94,17 @@ def test_a_path_is_named_in_messages(tmp_path: Path) -> None:
 def test_two_counts_are_a_row_where_rows_are_two_wide() -> None:
     found = read(b"1,1\n0.5,0.5\n")
     assert found.names is None and found.rows.tolist() == [[1, 1], [0.5, 0.5]]
+
+
+def test_a_large_file_is_not_judged_by_its_beginning_alone() -> None:
+    """Names that are numbers for longer than is looked at, a first row that is longer, quotes."""
+    n = 20_000
+    rows = read("".join(f"{'x' if i > n / 4 else ''}{i},1,2\n" for i in range(n)).encode())
+    assert rows.names is not None and rows.names[:2] == ["0", "1"] and rows.rows.shape == (n, 2)
+    wide = read(b"1," * 50_000 + b"1\n" + b"2," * 50_000 + b"2\n")
+    assert wide.names is None and wide.rows.shape == (2, 50_001)
+    cell = '"' + "a\n" * 40_000 + '"'
+    assert read(f"{cell},1\nb,2\n".encode()).rows.tolist() == [[1], [2]]
 
 
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -144,7 +157,15 @@ BAD: dict[str, tuple[bytes, str]] = {
     "csv mistyped corner": (b"O.43,0.15\n0.55,0.87\n", 'row 0, place 0 is not a number: "O.43"'),
     "csv hexadecimal corner": (b"0x10,1\n2,3\n", 'row 0, place 0 is not a number: "0x10"'),
     "csv a word among numbers": (b"1,2\n-,3\n4,5\n", 'row 1, place 0 is not a number: "-"'),
-    "csv quote": (b'a,1,"2\n', "is not CSV"),
+    "csv quote": (b'a,1,"2\n', "is not CSV: a quote is not closed"),
+    "csv long cell": (b"a,1\n" + b"b" * 200_000 + b",2\n", "a cell has more than 131,072 char"),
+    "half a name": (
+        b'{"b": [1, 2], "\\ud800": [1, 2]}',
+        "the name of row 1: the text is not valid",
+    ),
+    "large and blank": (b"\n" * 2_000_000, "should hold rows of numbers"),
+    "large and no numbers": (b">>> x\n" * 600_000, 'row 0, place 0 is not a number: "x"'),
+    "large and ragged": (b"1,2\n" * 9 + b"1\n" + b"1,2\n" * 900_000, "row 9 has 1 numbers"),
     "csv a first row without numbers": (b"a,,\nb,1,2\n", "row 0, place 0 is not a number"),
     "csv a first row without its word": (b",0.5,2\nb,1,2\n", "the name of row 0 is empty"),
     "csv heading alone": (b"token,x,y\n", "should hold rows of numbers"),

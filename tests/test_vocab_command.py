@@ -297,6 +297,8 @@ def test_options_that_contradict_each_other(tmp_path: Path) -> None:
     assert "--min-count" in refused("a b", "--min-count", "0")
     assert "special" in refused("a", "--size", "1", "--special", "x", "--special", "y")
     assert "twice" in refused("a", "--special", "x", "--special", "x")
+    assert "entry is empty" in refused("a", "--special", "")
+    assert "unknown words is empty" in refused("a", "--encode", "--unk", "")
     assert "--order" in refused("a", "--order", "random")
     assert "--size" in refused("a", "--size", "many")
     assert not (tmp_path / "x.json").exists()

@@ -90,8 +90,12 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
     if printed is not None or data.lstrip()[:1] in (b"{", b"["):
         return _from_json(data if printed is None else printed, name, what)
     refuse_shut(data, name)
-    refuse_beginning(data, lambda part: _from_figures(read_csv(part, name)[1], name, str))
-    return _from_figures(read_csv(data, name)[1], name, str)
+    refuse_beginning(data, lambda part: _from_cells(part, name, is_whole=False))
+    return _from_cells(data, name)
+
+
+def _from_cells(data: bytes, name: str, *, is_whole: bool = True) -> Student:
+    return _from_figures(read_csv(data, name, is_whole=is_whole)[1], name, str)
 
 
 def _printed(data: bytes, name: str) -> bytes | None:

@@ -54,7 +54,7 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     if start in (b"{", b"["):
         names, rows = _json(data, name)
     else:
-        refuse_beginning(data, lambda part: _stack(_csv(part, name)[1], name))
+        refuse_beginning(data, lambda part: _stack(_csv(part, name, is_whole=False)[1], name))
         names, rows = _csv(data, name)
     for row, word in enumerate(names or ()):
         _require_name(word, f"{name}: the name of row {row}")
@@ -91,8 +91,10 @@ def _json(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
     return None, found
 
 
-def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
-    names, rows = read_csv(data, name)
+def _csv(
+    data: bytes, name: str, *, is_whole: bool = True
+) -> tuple[list[str] | None, Sequence[Any]]:
+    names, rows = read_csv(data, name, is_whole=is_whole)
     found = numbers(list(chain.from_iterable(rows)))  # at once: there may be a million
     if found is None:
         return names, [[number(cell) for cell in row] for row in rows]
@@ -100,12 +102,17 @@ def _csv(data: bytes, name: str) -> tuple[list[str] | None, Sequence[Any]]:
     return names, [list(islice(following, len(row))) for row in rows]
 
 
-def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]:
+def read_csv(
+    data: bytes, name: str, *, is_whole: bool = True
+) -> tuple[list[str] | None, list[list[str]]]:
     """The cells of a CSV file without its heading, and the names in its first column, if any.
 
     Semicolons, tabs or spaces may stand where commas do. What is under an empty corner, or one that
     says `word` or the like, is a name even where it is a number; so is all of a first column that
     has words. The counts that begin a file of word2vec are passed over.
+
+    Args:
+        is_whole: otherwise more rows may follow, and settle what the first column is.
 
     Raises:
         DataError: it is not UTF-8, or not CSV, or the first column has a word among numbers.
@@ -126,7 +133,8 @@ def read_csv(data: bytes, name: str) -> tuple[list[str] | None, list[list[str]]]
     if not named:
         if numbers(first) is not None:
             return None, lines
-        _require_names(first, name)
+        if is_whole:
+            _require_names(first, name)
     are_counted = named and first == [str(i) for i in range(len(first))]  # as pandas does it
     return None if are_counted else first, [line[1:] for line in lines]
 

@@ -48,19 +48,19 @@ def parse_list(data: bytes, name: str) -> tuple[str, ...]:
         DataError: it is not UTF-8, holds no token, or is JSON of another kind.
     """
     found = _json_in(data, name)
-    if found is not None:
-        if not isinstance(found, list):
-            raise DataError(f"{name} should hold an array of strings", "Or write a token a line.")
-        wrong = next((i for i, token in enumerate(found) if not isinstance(token, str)), None)
-        if wrong is not None:
-            raise DataError(f"{name}: `[{wrong}]` is not a string: {shown(found[wrong])}")
-        return tuple(found)
-    lines = decoded(data, name).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not lines:
+    if found is None:
+        lines = decoded(data, name).split("\n")
+        if lines[-1] == "":
+            lines.pop()
+        found = [line.removesuffix("\r") for line in lines]
+    elif not isinstance(found, list):
+        raise DataError(f"{name} should hold an array of strings", "Or write a token a line.")
+    if not found:
         raise DataError(f"{name} holds no tokens", "Write one token a line, or a JSON array.")
-    return tuple(line.removesuffix("\r") for line in lines)
+    wrong = next((i for i, token in enumerate(found) if not isinstance(token, str)), None)
+    if wrong is not None:
+        raise DataError(f"{name}: `[{wrong}]` is not a string: {shown(found[wrong])}")
+    return tuple(found)
 
 
 def _json_in(data: bytes, name: str) -> Any:
