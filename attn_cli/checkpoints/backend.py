@@ -32,7 +32,7 @@ def read(path: Path) -> bytes:
 
 
 def build(data: bytes, name: str) -> tuple[Any, Growth]:
-    """What a `tokenizer.json` describes, with its padding and truncation switched off.
+    """What a `tokenizer.json` describes, with its padding, truncation and dropout switched off.
 
     What it makes of a text has no bound in the package: `Growth.require` is asked before each.
 
@@ -54,6 +54,8 @@ def build(data: bytes, name: str) -> tuple[Any, Growth]:
         backend = Tokenizer.from_buffer(data)
         backend.no_padding()
         backend.no_truncation()
+        if getattr(backend.model, "dropout", None) is not None:  # BPE's, for training
+            backend.model.dropout = None
         with suppress(Exception):  # a panic over parts that contradict each other is none
             backend.encode("x", "x")
         return backend
@@ -106,6 +108,9 @@ def _plain(reason: str) -> str:
         reason = f"{given} stands where {wanted} belongs,"
     elif found := re.fullmatch(r"missing field (`.*`)", reason):
         reason = f"the field {found[1]} is missing"
+    elif found := re.fullmatch(r"Unable to load vocab (\w+)", reason):
+        problem = re.sub(r"(?<!^)(?=[A-Z])", " ", found[1]).lower()
+        reason = f"its vocabulary cannot be loaded ({problem}),"
     reason = reason.replace("Oniguruma error:", "a pattern is wrong:")
     return f"{reason[:200]}{at}{place[:40]}".removesuffix(",")
 

@@ -58,8 +58,8 @@ def original_name(name: str, own: Mapping[str, str]) -> str:
     layer = re.fullmatch(r"blk\.(\d+)\.(\w+)", module)
     if layer is None:
         return f"{TOP[module]}.{part}" if module in TOP else name
-    known = own.get(layer[2]) or LAYER.get(layer[2])
-    return f"model.layers.{int(layer[1])}.{known}.{part}" if known else name
+    known = own.get(layer[2]) or LAYER.get(layer[2]) or layer[2]
+    return f"model.layers.{int(layer[1])}.{known}.{part}"
 
 
 def own_name(name: str, own: Mapping[str, str]) -> str:

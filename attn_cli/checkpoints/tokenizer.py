@@ -40,7 +40,7 @@ class Encoded(NamedTuple):
 
 
 class Tokenizer:
-    """What a `tokenizer.json` describes, with its padding and truncation switched off."""
+    """What a `tokenizer.json` describes, with its padding, truncation and dropout switched off."""
 
     def __init__(self, backend: Any, name: str, growth: Growth) -> None:
         """A tokenizer of the package `tokenizers`; complaints begin with `name`."""
@@ -75,7 +75,7 @@ class Tokenizer:
             truncate: cut the text where there are more.
 
         Raises:
-            DataError: a text is not Unicode, gives no token, one beyond `n_rows`, or more than
+            DataError: a text is not Unicode, gives no token of its own, one beyond `n_rows`, or more than
                 `limit` where it is not to be cut.
         """
         texts = [text] if pair is None else [text, pair]
@@ -95,6 +95,8 @@ class Tokenizer:
             encoding = guarded(lambda: self._cut(run, limit), complaint)
         if len(encoding.ids) != len(encoding.tokens):
             raise DataError(f"{self.name} has special tokens without an id, or of several")
+        if n_uncut is None:
+            self._require_text(encoding, texts)
         if not encoding.ids:
             raise DataError("the text gives no tokens", "Give at least one word.")
         self._require_own_ids(encoding)
@@ -172,6 +174,14 @@ class Tokenizer:
             start, end = start + starts[part], end + starts[part]
             found.append(Token(shown, (start, end), word=words.number(start, end)))
         return found
+
+    def _require_text(self, encoding: Any, texts: Sequence[str]) -> None:
+        """Refuse a tokenizer that leaves nothing of a text with a letter or a digit in it."""
+        columns = zip(encoding.sequence_ids, encoding.special_tokens_mask, strict=True)
+        own = {part for part, added in columns if not added}
+        for part, text in enumerate(texts):
+            if part not in own and any(map(str.isalnum, text)):
+                raise DataError(f"{self.name} makes no token of the text", PUBLISHED)
 
     def _require_own_ids(self, encoding: Any) -> None:
         """Two tokens of one id are one to the model; of those in the text, this is noticed.

@@ -74,6 +74,7 @@ class Transformer:
         self.weights.require_no_more_layers(
             architecture.family.layer, layers, architecture.layers_key
         )
+        self.weights.require_none(architecture.family.absent)
 
     def parts(self, prefix: str = "") -> Parts:
         return Parts(self.architecture, self.weights, prefix)
@@ -207,10 +208,12 @@ class Run:
 
     def _checked(self, keep: Collection[str]) -> Step:
         """Run the next layer, whose numbers must be finite."""
+        prefix = self._arch.layers[self._next].prefix
         with quiet():
             step = self._step(keep)
         self._model.weights.release()
         require_whole()
+        self._model.weights.require_all_read(prefix)
         self._require_finite(self._hidden, f"layer {step.own.index} of the model")
         return step
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from attn_cli.checkpoints.tensors import Tensors
     from attn_cli.types import Floats, Integers
 
+# What is not run, and transformers does not miss either: rotary frequencies, the attention of a
+# decoder alone to an encoder that is not there, and a bias in T5's first files.
+_NOT_RUN = re.compile(
+    r"\.(attn_rot_embd|rope_freqs|crossattention|ln_cross_attn)\."
+    r"|\.EncDecAttention\.relative_attention_bias\."
+)
 _WHOLE = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
 
 
@@ -36,6 +42,8 @@ class Weights:
         self._type_of: Callable[[str], str] | None = getattr(tensors, "type_of", None)
         self.origin: Origin = getattr(tensors, "origin", Origin())
         self._names = frozenset(tensors.names())
+        self._read: set[str] = set()
+        self._of_layer: dict[str, list[str]] = {}
         ends = sorted(n for n in self._names if n == anchor or n.endswith(f".{anchor}"))
         if not ends:
             raise DataError(
@@ -67,12 +75,14 @@ class Weights:
         """
         fixed = [re.escape(part) for part in re.split(r"\{\w*\}", self.prefix + layer)]
         begin = re.compile("([0-9]+)".join(fixed))
-        found = ((match, name) for name in self._names if (match := begin.match(name)))
+        found = [(match, name) for name in self._names if (match := begin.match(name))]
         beyond = [
             (tuple(int(number[:18]) for number in match.groups()), name)
             for match, name in found
             if match[0].removeprefix(self.prefix) not in known
         ]
+        for match, name in found:
+            self._of_layer.setdefault(match[0].removeprefix(self.prefix), []).append(name)
         if beyond:
             raise DataError(
                 self.origin.begin(
@@ -81,6 +91,48 @@ class Weights:
                 ),
                 "Without that layer it would be another model: one of the two is wrong.",
             )
+
+    def require_none(self, names: Collection[str]) -> None:
+        """Refuse a checkpoint with a tensor that only another model has.
+
+        Raises:
+            DataError: there is one.
+        """
+        full = self.find(*names)
+        if full is not None:
+            raise self._unread(full)
+
+    def require_all_read(self, layer: str) -> None:
+        """Refuse a layer that has weights which nothing asked for when it was run.
+
+        Args:
+            layer: what the names of its tensors begin with.
+
+        Raises:
+            DataError: there is one: the model is another than its configuration says.
+        """
+        for name in sorted(self._of_layer.pop(layer, ())):
+            if name not in self._read and self._is_weight(name):
+                raise self._unread(name)
+
+    def _is_weight(self, name: str) -> bool:
+        ends = (".weight", ".bias", ".gamma", ".beta")
+        kind = self._type_of(name) if self._type_of else "F32"
+        return (
+            name.endswith(ends)
+            and len(self._tensors.shape(name)) <= 2  # a mask has more
+            and kind not in _WHOLE
+            and not _NOT_RUN.search(name)
+        )
+
+    def _unread(self, name: str) -> DataError:
+        return DataError(
+            self.origin.begin(
+                f"the model that its {self.origin.config} describes has no tensor "
+                f"`{self.origin.name(name)}`"
+            ),
+            "Without it the numbers would be another model's: one of the two is wrong.",
+        )
 
     def find(self, *names: str) -> str | None:
         """The full name of the first of these tensors that there is, or None."""
@@ -98,7 +150,9 @@ class Weights:
             DataError: there is none, or it has another shape or holds whole numbers.
         """
         full = self.find(*names)
-        if full is None:
+        if full is not None:
+            self._read.add(full)
+        else:
             wanted = self._beside.get(names[0], (self.prefix,))[-1] + names[0]
             raise DataError(
                 self.origin.begin(f"the checkpoint has no tensor `{self.origin.name(wanted)}`"),

@@ -6,10 +6,15 @@ Nothing is computed here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from attn_cli.checkpoints.families.decoders import BLOOM, GPT2, OPT, OPT_NORM_AFTER
+from attn_cli.checkpoints.families.decoders import (
+    BLOOM,
+    GPT2,
+    OPT,
+    OPT_NO_FINAL_NORM,
+    OPT_NORM_AFTER,
+)
 from attn_cli.checkpoints.families.encoder_decoders import BART, T5, T5_GATED
 from attn_cli.checkpoints.families.encoders import (
     ALBERT,
@@ -20,7 +25,7 @@ from attn_cli.checkpoints.families.encoders import (
     ROBERTA,
     XLM_ROBERTA,
 )
-from attn_cli.checkpoints.families.family import Family, without
+from attn_cli.checkpoints.families.family import Family
 from attn_cli.checkpoints.families.rotary_decoders import (
     GEMMA,
     GEMMA2,
@@ -78,10 +83,17 @@ def find_family(config: Mapping[str, Any]) -> tuple[Family, Mapping[str, Any]]:
             f"These are: {', '.join(FAMILIES)}.",
         )
     family = FAMILIES[name]
-    if family is OPT and config.get("do_layer_norm_before") is False:
+    if family is OPT and not _flag(config, "do_layer_norm_before", default=True):
         family = OPT_NORM_AFTER
-    elif family is OPT and config.get("_remove_final_layer_norm") is True:
-        family = replace(OPT, names=without(OPT.names, "final_norm"))
+    elif family is OPT and _flag(config, "_remove_final_layer_norm", default=False):
+        family = OPT_NO_FINAL_NORM
     elif family is T5 and str(config.get("feed_forward_proj")).startswith(T5.gate):
         family = T5_GATED
     return family, config
+
+
+def _flag(config: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    value = config.get(key, default)
+    if not isinstance(value, bool):
+        raise DataError(f"config.json: `{key}` must be true or false, not: {shown(value)}")
+    return value

@@ -92,6 +92,10 @@ OPT_NORM_AFTER = replace(
         "after_attention_sum": "self_attn_layer_norm",
         "after_feed_forward_sum": "final_layer_norm",
     },
+    absent=("decoder.final_layer_norm.weight",),
+)
+OPT_NO_FINAL_NORM = replace(
+    OPT, names=without(OPT.names, "final_norm"), absent=OPT_NORM_AFTER.absent
 )
 BLOOM = Family(
     settings={

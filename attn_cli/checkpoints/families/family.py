@@ -38,6 +38,7 @@ class Family(Frozen):
     gate: str = ""  # what the name of a gated activation begins with
     activations: Mapping[str, str] = field(default_factory=dict)  # names that mean others
     encoder: Family | None = None
+    absent: tuple[str, ...] = ()  # tensors of a sister, which only a wrong config.json leaves out
 
 
 ALWAYS_BIASED = {"qkv_bias": True, "output_bias": True, "feed_forward_bias": True}
