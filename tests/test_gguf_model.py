@@ -185,6 +185,11 @@ KEYS = {
     "feed_forward_length": (41, r"`blk\.0\.ffn_gate\.weight` has the shape .* metadata asks for"),
     "embedding_length": (16, r"`token_embd\.weight` has the shape"),
     "attention.head_count": (5, r"`llama\.attention\.head_count_kv` must divide"),
+    "rope.dimension_count": (4, r"`llama\.rope\.dimension_count` is 4, and heads are 8 wide"),
+    "attention.value_length": (16, r"`llama\.attention\.value_length` is 16, and heads are 8 wide"),
+    "vocab_size": (5, r"`llama\.vocab_size` is 5, and the embedding has 11 rows"),
+    "attention.scale": (0.5, r"`llama\.attention\.scale` is 0\.5, and what it does to a llama"),
+    "attention.clamp_kqv": (0.25, r"`llama\.attention\.clamp_kqv` is 0\.25, and what it does"),
     "rope.freq_base": (1e20, r"`llama\.rope\.freq_base` must be a number"),
 }
 
@@ -217,6 +222,23 @@ def test_a_missing_tensor_has_its_name_in_the_file(architecture: str, tmp_path: 
     assert {own_name(name, family.names) for name in arrays} == own
     with pytest.raises(DataError, match=r"m\.gguf has no tensor `blk\.7\.attn_output\.weight`"):
         tensors.read("model.layers.7.self_attn.o_proj.weight")
+
+
+@pytest.mark.parametrize("name", ["blk.0.attn_q_norm.weight", "blk.1.further.bias"])
+def test_a_tensor_that_the_architecture_does_not_have(name: str, tmp_path: Path) -> None:
+    more = {name.replace(".", "__"): np.ones(D_HEAD, np.float32)}
+    path = written(tmp_path / "m.gguf", "llama", original("llama"), **more)
+    with pytest.raises(DataError) as caught:
+        Run(Model(open_gguf(path, "m")).stack, np.array([1, 2])).finish()
+    assert caught.value.message == (
+        f"{path}: the model that its metadata describes has no tensor `{name}`"
+    )
+
+
+def test_frequencies_that_old_files_keep_are_no_weights(tmp_path: Path) -> None:
+    more = {"blk__0__attn_rot_embd__weight": np.ones(D_HEAD // 2, np.float32)}
+    path = written(tmp_path / "m.gguf", "llama", original("llama"), **more)
+    assert Run(Model(open_gguf(path, "m")).stack, np.array([1, 2])).finish().shape == (2, D_MODEL)
 
 
 def test_gemma_has_its_caps_windows_and_scale(tmp_path: Path) -> None:
@@ -263,6 +285,22 @@ def test_linear_and_yarn_scaling_are_read(tmp_path: Path) -> None:
         writer.add_rope_scaling_factor(4.0)
         writer.add_rope_scaling_orig_ctx_len(32)
 
+    def alone(writer: gguf.GGUFWriter) -> None:
+        writer.add_rope_scaling_factor(2.0)
+
+    def first_name(writer: gguf.GGUFWriter) -> None:
+        writer.add_float32("llama.rope.scale_linear", 4.0)
+
+    def none(writer: gguf.GGUFWriter) -> None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+        writer.add_rope_scaling_factor(2.0)
+
+    for change, factor in ((alone, 2.0), (first_name, 4.0)):
+        assert configured(tmp_path, "llama", change)["rope_scaling"] == {
+            "rope_type": "linear",
+            "factor": factor,
+        }
+    assert "rope_scaling" not in configured(tmp_path, "llama", none)
     assert configured(tmp_path, "llama", linear)["rope_scaling"] == {
         "rope_type": "linear",
         "factor": 8.0,
@@ -358,6 +396,9 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
     refused("llama", lambda w: w.add_head_count([4, 2]), "`llama.attention.head_count` differs")
     refused("llama", lambda w: w.add_head_count(0), "`llama.attention.head_count` is 0, no count")
     refused("llama", lambda w: w.add_uint16("split.count", 3), "one of 3 parts")
+    refused("llama", lambda w: w.add_causal_attention(False), "`llama.attention.causal` is False")
+    refused("llama", lambda w: w.add_eos_token_id(11), "eos_token_id` is 11, .* has 11 rows")
+    refused("llama", lambda w: w.add_unk_token_id(99), "unknown_token_id` is 99, .* has 11 rows")
     refused("llama", lambda w: w.add_array("split.count", [1, 2]), "one of a list of 2 parts")
     refused("llama", lambda w: w.add_array("llama.block_count", [1, 2]), "differs between layers")
     refused(

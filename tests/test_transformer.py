@@ -68,6 +68,48 @@ def test_equals_transformers(name: str) -> None:
         assert largest < near, (part, found)
 
 
+CONTRADICTIONS = {
+    "biases": ("llama-biases", {"attention_bias": False}, "k_proj.bias"),
+    "another family's biases": ("qwen2-window", {"model_type": "llama"}, "k_proj.bias"),
+    "norms of queries": ("qwen3-window", {"model_type": "llama"}, "k_norm.weight"),
+    "norms after": ("gemma2", {"model_type": "gemma"}, "post_feedforward_layernorm.weight"),
+    "no biases": ("opt", {"enable_bias": False}, "fc1.bias"),
+    "no weights of norms": ("opt", {"layer_norm_elementwise_affine": False}, "layer_norm.bias"),
+    "norm after": ("opt", {"do_layer_norm_before": False}, "decoder.final_layer_norm.weight"),
+    "no last norm": ("opt", {"_remove_final_layer_norm": True}, "decoder.final_layer_norm.weight"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_weights_that_a_config_leaves_out_are_not(case: str) -> None:
+    name, changes, tensor = CONTRADICTIONS[case]
+    config, tensors, expected = checkpoint(name)
+    with pytest.raises(DataError, match=f"has no tensor `.*{tensor}`"):
+        Run(Transformer(architecture(config | changes), tensors), expected["ids"]).finish()
+
+
+@pytest.mark.parametrize("key", ["do_layer_norm_before", "_remove_final_layer_norm"])
+def test_where_norms_are_is_said_by_true_or_false(key: str) -> None:
+    for value in ("false", 0, None):
+        with pytest.raises(DataError, match=f"`{key}` must be true or false, not: "):
+            architecture(checkpoint("opt")[0] | {key: value})
+
+
+def test_what_is_no_weight_may_be_there() -> None:
+    config, tensors, expected = checkpoint("gpt2")
+    prefix = next(name for name in tensors.arrays if ".h.0." in name).partition("h.0.")[0]
+    more = {
+        f"{prefix}h.0.attn.bias": np.ones((1, 1, 8, 8), np.float32),  # a mask
+        f"{prefix}h.0.attn.masked_bias": np.float32(-1e4),
+        f"{prefix}h.0.crossattention.c_attn.bias": np.ones(8, np.float32),
+        f"{prefix}h.0.rotary_emb.inv_freq": np.ones(8, np.float32),
+    }
+    found = Run(
+        Transformer(architecture(config), Arrays({**tensors.arrays, **more})), expected["ids"]
+    ).finish()
+    assert np.array_equal(found, Run(*model("gpt2")).finish())
+
+
 @pytest.mark.parametrize("name", ["bert", "mpnet", "gpt2", "gpt-neox", "gemma2", "qwen3-window"])
 def test_arrays_agree_with_one_another(name: str) -> None:
     """Scores, logits, weights, lse and context follow from query, key and value by hand."""

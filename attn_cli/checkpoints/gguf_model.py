@@ -13,7 +13,6 @@ import json
 import math
 import re
 import struct
-from array import array
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attn_cli.checkpoints import gguf_tokenizer
 from attn_cli.checkpoints.checkpoint import Checkpoint
 from attn_cli.checkpoints.gguf import GgufFile, told
+from attn_cli.checkpoints.gguf_metadata import MAX_LAYERS, Metadata
 from attn_cli.checkpoints.gguf_names import original_name, own_key, own_name
 from attn_cli.checkpoints.tensors import Origin
 from attn_cli.errors import DataError
@@ -70,7 +70,6 @@ FAMILIES = {
 # head; llama.cpp knows them by this too, as GGUF has no key for it.
 _WIDE_SCALE = {"gemma2": 46, "gemma3": 62}
 _DEFAULT_WINDOW = {"gemma2": 4096}
-_MAX_LAYERS = 10_000  # ten times the most that any model has
 _MOST_FLOATS = 1 << 16  # of a list that is kept as a tensor: one for every second number of a head
 
 
@@ -150,54 +149,6 @@ class GgufTensors:
         return self._own[name]
 
 
-class _Metadata:
-    """The values of one architecture's keys, checked."""
-
-    def __init__(self, file: GgufFile, architecture: str) -> None:
-        self._file, self._architecture = file, architecture
-
-    def number(self, key: str, default: Any = None) -> Any:
-        """A number; of a list with one for each layer, the one that all share.
-
-        Raises:
-            DataError: it is missing without a default, no number, or differs between layers.
-        """
-        full = f"{self._architecture}.{key}"
-        value = self._file.metadata.get(full, default)
-        if isinstance(value, array):
-            if len(value) > _MAX_LAYERS or len(set(value)) != 1:
-                raise DataError(f"{self._file.path}: `{full}` differs between layers")
-            value = value[0]
-        if value is None:
-            raise DataError(f"{self._file.path} lacks the metadata `{full}`")
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise DataError(f"{self._file.path}: `{full}` is no number: {told(value)}")
-        return value
-
-    def count(self, key: str, default: int | None = None) -> int:
-        """A whole number from 1 on."""
-        value = self.number(key, default)
-        if type(value) is not int or value < 1:
-            raise DataError(f"{self._file.path}: `{self._architecture}.{key}` is {value}, no count")
-        return value
-
-    def optional(self, key: str) -> Any:
-        """A number, or None if there is none."""
-        return self.number(key) if f"{self._architecture}.{key}" in self._file.metadata else None
-
-    def text(self, key: str, default: str) -> str:
-        """Words.
-
-        Raises:
-            DataError: it is something else.
-        """
-        full = f"{self._architecture}.{key}"
-        value = self._file.metadata.get(full, default)
-        if not isinstance(value, str):
-            raise DataError(f"{self._file.path}: `{full}` is no text: {told(value)}")
-        return value
-
-
 def open_gguf(path: Path, name: str) -> Checkpoint:
     """A GGUF file as a checkpoint.
 
@@ -216,7 +167,7 @@ def open_gguf(path: Path, name: str) -> Checkpoint:
             f"{path} is one of {told(file.metadata['split.count'])} parts",
             "Put them together with: llama-gguf-split --merge",
         )
-    metadata, family = _Metadata(file, architecture), FAMILIES[architecture]
+    metadata, family = Metadata(file, architecture), FAMILIES[architecture]
     config = _config(file, metadata, architecture)
     tensors = GgufTensors(
         file, family, config["num_attention_heads"], config["num_key_value_heads"]
@@ -232,13 +183,21 @@ def open_gguf(path: Path, name: str) -> Checkpoint:
     )
 
 
-def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str, Any]:
+def _config(file: GgufFile, metadata: Metadata, architecture: str) -> dict[str, Any]:
     """What the checkpoint's `config.json` said."""
     if metadata.number("expert_count", 0):
         raise DataError(f"{file.path} is a mixture of experts, which is not known")
     family, number, count = FAMILIES[architecture], metadata.number, metadata.count
     n_head, d_model = count("attention.head_count"), count("embedding_length")
     d_head = count("attention.key_length", count("rope.dimension_count", d_model // n_head))
+    rotated, n_rows = metadata.count("rope.dimension_count", d_head), _n_rows(file)
+    if architecture != "phi3" and rotated != d_head:
+        raise metadata.contradiction("rope.dimension_count", rotated, f"heads are {d_head} wide")
+    if (d_value := count("attention.value_length", d_head)) != d_head:
+        raise metadata.contradiction("attention.value_length", d_value, f"heads are {d_head} wide")
+    if (n_vocab := count("vocab_size", n_rows)) != n_rows:
+        raise metadata.contradiction("vocab_size", n_vocab, f"the embedding has {n_rows} rows")
+    metadata.require_unchanged()
     config = {
         "model_type": family.model_type,
         "hidden_size": d_model,
@@ -250,7 +209,7 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
         "max_position_embeddings": count("context_length"),
         "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
         "rope_theta": float(number("rope.freq_base", 10_000.0)),
-        "vocab_size": _n_rows(file),
+        "vocab_size": n_rows,
         "tie_word_embeddings": "output.weight" not in file.entries,
         "attention_bias": "blk.0.attn_q.bias" in file.entries,
         "mlp_bias": "blk.0.ffn_up.bias" in file.entries,
@@ -271,13 +230,20 @@ def _config(file: GgufFile, metadata: _Metadata, architecture: str) -> dict[str,
 
 
 def _peculiar(
-    file: GgufFile, metadata: _Metadata, architecture: str, config: Mapping[str, Any]
+    file: GgufFile, metadata: Metadata, architecture: str, config: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What is not in every `config.json`."""
     found: dict[str, Any] = {}
     for key in ("bos_token_id", "eos_token_id"):
         if type(file.metadata.get(f"tokenizer.ggml.{key}")) is int:
             found[key] = file.metadata[f"tokenizer.ggml.{key}"]
+    for key in ("eos_token_id", "unknown_token_id"):
+        value = file.metadata.get(f"tokenizer.ggml.{key}", 0)
+        if type(value) is not int or not 0 <= value < config["vocab_size"]:
+            raise DataError(
+                f"{file.path}: `tokenizer.ggml.{key}` is {told(value)}, and the embedding has "
+                f"{config['vocab_size']} rows"
+            )
     n_layer, every = config["num_hidden_layers"], FAMILIES[architecture].full_every
     width = config["hidden_size"] / config["num_attention_heads"]
     if width < 1:
@@ -285,7 +251,7 @@ def _peculiar(
             f"{file.path}: `{architecture}.embedding_length` is {config['hidden_size']:,}, less "
             f"than one number for each of its {config['num_attention_heads']:,} heads"
         )
-    if n_layer > _MAX_LAYERS:
+    if n_layer > MAX_LAYERS:
         raise DataError(f"{file.path}: {n_layer:,} layers are too many")
     if every:
         found["layer_types"] = [
@@ -310,7 +276,7 @@ def _n_rows(file: GgufFile) -> int:
 
 
 def _rope_scaling(
-    file: GgufFile, metadata: _Metadata, d_head: int, base: float
+    file: GgufFile, metadata: Metadata, d_head: int, base: float
 ) -> dict[str, Any] | None:
     """How positions are stretched, in the words of a `config.json`; None if they are not."""
     if "rope_freqs.weight" in file.entries:
@@ -321,12 +287,15 @@ def _rope_scaling(
             "long_factor": list(_floats(file, "rope_factors_long.weight")),
             "short_factor": list(_floats(file, "rope_factors_short.weight")),
         }
-    kind = metadata.text("rope.scaling.type", "none")
+    # As llama.cpp: a factor alone means linear, and may have its first name.
+    factor = metadata.optional("rope.scaling.factor")
+    factor = metadata.optional("rope.scale_linear") if factor is None else factor
+    kind = metadata.text("rope.scaling.type", "none" if factor is None else "linear")
     if kind == "none":
         return None
     if kind not in ("linear", "yarn"):
         raise DataError(f"{file.path}: positions are scaled by {kind[:80]!r}, which is not known")
-    scaling = {"rope_type": kind, "factor": metadata.number("rope.scaling.factor", 1.0)}
+    scaling = {"rope_type": kind, "factor": 1.0 if factor is None else factor}
     if kind == "yarn":
         scaling["original_max_position_embeddings"] = metadata.number(
             "rope.scaling.original_context_length"

@@ -75,8 +75,8 @@ class Tokenizer:
             truncate: cut the text where there are more.
 
         Raises:
-            DataError: a text is not Unicode, gives no token of its own, one beyond `n_rows`, or more than
-                `limit` where it is not to be cut.
+            DataError: a text is not Unicode, gives no token of its own, one beyond `n_rows`, or
+                more than `limit` where it is not to be cut.
         """
         texts = [text] if pair is None else [text, pair]
         complaint = f"{self.name} cannot encode the text"
