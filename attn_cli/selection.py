@@ -15,13 +15,17 @@ from attn_cli.errors import UsageError
 from attn_cli.inspection import Inspection, Layer, arrays
 
 
-def numbers(specification: str, count: int, name: str) -> list[int]:
+def numbers(
+    specification: str, count: int, name: str, malformed: UsageError | None = None
+) -> list[int]:
     """The numbers that a specification names, each once, in its order.
 
     Args:
         specification: `3`, `0-3`, `-1` (the last), `-3--1`, `0,5,-2`, or `all`.
         count: how many there are; a number is from 0 to count - 1, or from -count to -1.
         name: what is counted, for messages: `layer` or `head`.
+        malformed: what is raised where it is written otherwise, if it is not what an option of that
+            name was given.
 
     Raises:
         UsageError: it is written otherwise, or names what there is not.
@@ -31,23 +35,24 @@ def numbers(specification: str, count: int, name: str) -> list[int]:
     """
     if specification.strip() == "all":
         return list(range(count))
+    malformed = malformed or UsageError(
+        f"--{name} cannot be `{specification}`", "Use numbers and ranges, such as: 0,3-5,-1."
+    )
     found: list[int] = []
     for part in specification.split(","):
         first, dash, last = part.strip()[1:].partition("-")  # a sign may stand before the first
         ends = (part.strip()[:1] + first, last) if dash else (part, part)
-        low, high = (_number(end.strip(), count, name, specification) for end in ends)
+        low, high = (_number(end.strip(), count, name, malformed) for end in ends)
         if low > high:
             raise UsageError(f"--{name} {specification}: {low} comes after {high}")
         found += range(low, high + 1)
     return list(dict.fromkeys(found))
 
 
-def _number(text: str, count: int, name: str, specification: str) -> int:
+def _number(text: str, count: int, name: str, malformed: UsageError) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise UsageError(
-            f"--{name} cannot be `{specification}`", "Use numbers and ranges, such as: 0,3-5,-1."
-        )
+        raise malformed
     index = int(text) if len(digits) < 10 else count
     if not -count <= index < count:
         raise UsageError(

@@ -6,7 +6,6 @@ and draws nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -61,27 +60,22 @@ class Ablation:
     effects: tuple[Effect, ...]
 
 
-_NUMBERS = r"\s*(all|-?[0-9]+(-{1,2}[0-9]+)?)\s*"
-_PART = re.compile(rf"{_NUMBERS}\.{_NUMBERS}")  # layers, a point, heads
-
-
 def parse(specification: str, arch: Architecture) -> tuple[Head, ...]:
     """The heads that `3.5`, `2.0-3` or `3.5,2.1` name: layer, a point, head.
 
     Raises:
         UsageError: it is written otherwise, or there is no such layer or head.
     """
+    malformed = UsageError(
+        f"--ablate cannot be `{specification}`", "Write layer.head, such as: 3.5 or 2.0-3."
+    )
     found: list[Head] = []
     for part in specification.split(","):
         layers, _, heads = part.partition(".")
-        if not _PART.fullmatch(part):
-            raise UsageError(
-                f"--ablate cannot be `{specification}`", "Write layer.head, such as: 3.5 or 2.0-3."
-            )
         found += [
             Head(layer, head)
-            for layer in numbers(layers, len(arch.layers), "layer")
-            for head in numbers(heads, arch.n_head, "head")
+            for layer in numbers(layers, len(arch.layers), "layer", malformed)
+            for head in numbers(heads, arch.n_head, "head", malformed)
         ]
     return tuple(dict.fromkeys(found))
 

@@ -190,13 +190,15 @@ def _config(file: GgufFile, metadata: Metadata, architecture: str) -> dict[str, 
     family, number, count = FAMILIES[architecture], metadata.number, metadata.count
     n_head, d_model = count("attention.head_count"), count("embedding_length")
     d_head = count("attention.key_length", count("rope.dimension_count", d_model // n_head))
-    rotated, n_rows = metadata.count("rope.dimension_count", d_head), _n_rows(file)
-    if architecture != "phi3" and rotated != d_head:
-        raise metadata.contradiction("rope.dimension_count", rotated, f"heads are {d_head} wide")
-    if (d_value := count("attention.value_length", d_head)) != d_head:
-        raise metadata.contradiction("attention.value_length", d_value, f"heads are {d_head} wide")
-    if (n_vocab := count("vocab_size", n_rows)) != n_rows:
-        raise metadata.contradiction("vocab_size", n_vocab, f"the embedding has {n_rows} rows")
+    n_rows = _n_rows(file)
+    for key, true, what in (
+        ("rope.dimension_count", d_head, f"heads are {d_head} wide"),
+        ("attention.value_length", d_head, f"heads are {d_head} wide"),
+        ("vocab_size", n_rows, f"the embedding has {n_rows} rows"),
+    ):
+        is_part = architecture == "phi3" and key == "rope.dimension_count"
+        if (value := count(key, true)) != true and not is_part:
+            raise metadata.contradiction(key, value, what)
     metadata.require_unchanged()
     config = {
         "model_type": family.model_type,

@@ -67,9 +67,7 @@ class Settings:
     def flag(self, name: str, *, otherwise: bool = False) -> bool:
         """True or false; `otherwise` where neither file nor family says anything."""
         value = self.value(name)
-        if value is not None and type(value) is not bool:
-            raise self.error(name, f"must be true or false, not: {shown(value)}")
-        return otherwise if value is None else value
+        return otherwise if value is None else boolean(value, self.key(name))
 
     def token_ids(self, name: str, most: int = MOST) -> tuple[int, ...]:
         """The id of a token, or a list of ids, or null for none."""
@@ -95,6 +93,13 @@ class Settings:
 
     def error(self, name: str, what: str) -> DataError:
         return DataError(f"config.json: `{self.key(name)}` {what}")
+
+
+def boolean(value: Any, key: str) -> bool:
+    """True or false, or a DataError that names its key."""
+    if type(value) is not bool:
+        raise DataError(f"config.json: `{key}` must be true or false, not: {shown(value)}")
+    return value
 
 
 def positive(value: Any, key: str) -> float:

@@ -68,6 +68,8 @@ class Weights:
     def require_no_more_layers(self, layer: str, known: Collection[str], key: str) -> None:
         """Refuse a checkpoint with layers that would silently not be run.
 
+        Which tensors belong to which layer is noted here for `require_all_read`.
+
         Args:
             layer: what the names of a layer's tensors begin with, `{}` for a number.
             known: the same of the layers that there should be, numbers filled in.
@@ -117,13 +119,15 @@ class Weights:
 
     def _is_weight(self, name: str) -> bool:
         ends = (".weight", ".bias", ".gamma", ".beta")
-        kind = self._type_of(name) if self._type_of else "F32"
         return (
             name.endswith(ends)
             and len(self._tensors.shape(name)) <= 2  # a mask has more
-            and kind not in _WHOLE
+            and self._kind(name) not in _WHOLE
             and not _NOT_RUN.search(name)
         )
+
+    def _kind(self, name: str) -> str:
+        return self._type_of(name) if self._type_of else "F32"
 
     def _unread(self, name: str) -> DataError:
         return DataError(
@@ -150,15 +154,13 @@ class Weights:
             DataError: there is none, or it has another shape or holds whole numbers.
         """
         full = self.find(*names)
-        if full is not None:
-            self._read.add(full)
-        else:
+        if full is None:
             wanted = self._beside.get(names[0], (self.prefix,))[-1] + names[0]
             raise DataError(
                 self.origin.begin(f"the checkpoint has no tensor `{self.origin.name(wanted)}`"),
                 f"It may be incomplete, or another model than its {self.origin.config} says.",
             )
-        kind = self._type_of(full) if self._type_of else "F32"
+        kind = self._kind(full)
         if kind in _WHOLE:
             raise DataError(
                 self.origin.begin(
@@ -174,6 +176,7 @@ class Weights:
                     f"the model's {self.origin.config} asks for {_shown(shape)}"
                 )
             )
+        self._read.add(full)
         return full
 
     def read(self, *names: str, shape: tuple[int, ...]) -> Floats:

@@ -136,12 +136,12 @@ def _explain(
     for name, value in given.items():
         if value is not None and value is not False and value != "words":  # 0 is a seed
             option, text = f"--{name.replace('_', '-')}", str(value)
-            # A value that begins as an option does would be taken for one.
-            options += (
-                [option]
-                if value is True
-                else ([f"{option}={text}"] if text.startswith("-") else [option, text])
-            )
+            if value is True:
+                options.append(option)
+            elif text.startswith("-"):  # it would be taken for an option
+                options.append(f"{option}={text}")
+            else:
+                options += [option, text]
     text = inspection.text
-    shown = ["--", text] if text.startswith("-") else []
-    return shlex.join(["attn", "explain", *([] if shown else [text]), *options, *shown])
+    rest = [*options, "--", text] if text.startswith("-") else [text, *options]
+    return shlex.join(["attn", "explain", *rest])

@@ -77,10 +77,9 @@ def of_tensors(data: bytes, name: str) -> int:
         DataError: it is neither; the message names the place.
     """
     # First: the length that safetensors begins with may be any other format's first bytes.
-    if _is_array(data, name) or is_safetensors(data):
-        return LARGEST_DATA
-    refuse_shut(data, name)
-    refuse_beginning(data, name)
+    if not _is_array(data, name) and not is_safetensors(data):
+        refuse_shut(data, name)
+        refuse_beginning(data, name)
     return LARGEST_DATA
 
 

@@ -22,7 +22,7 @@ from attn_cli.checking.attempts import What
 from attn_cli.errors import DataError, did_you_mean
 from attn_cli.files import nested, npy
 from attn_cli.files.beginning import is_document, is_safetensors, of_text, refuse_shut
-from attn_cli.files.vectors import number, numbers, read_csv, refuse_beginning
+from attn_cli.files.vectors import number, numbers, read_csv, refuse_first_rows
 from attn_cli.files.whole import read_whole
 from attn_cli.strict_json import parse, shown
 
@@ -90,7 +90,7 @@ def load(source: str | os.PathLike[str] | BinaryIO, what: What | None = None) ->
     if printed is not None or data.lstrip()[:1] in (b"{", b"["):
         return _from_json(data if printed is None else printed, name, what)
     refuse_shut(data, name)
-    refuse_beginning(data, lambda part: _from_cells(part, name, is_whole=False))
+    refuse_first_rows(data, lambda part: _from_cells(part, name, is_whole=False))
     return _from_cells(data, name)
 
 
@@ -123,12 +123,14 @@ def _printed(data: bytes, name: str) -> bytes | None:
 
 def _bracketed(data: bytes, start: int) -> bytes:
     """From the first bracket to the one that closes it; nothing where there is none."""
-    depth, begin = 0, data.find(b"[", start)
-    for bracket in _BRACKET.finditer(data, begin) if begin >= 0 else ():
+    begin, depth = data.find(b"[", start), 0
+    if begin < 0:
+        return b""
+    for bracket in _BRACKET.finditer(data, begin):
         depth += 1 if bracket[0] == b"[" else -1
         if not depth:
             return data[begin : bracket.end()]
-    return data[begin:] if begin >= 0 else b""
+    return data[begin:]
 
 
 def _as_json(body: bytes) -> bytes:
@@ -203,6 +205,10 @@ def _from_inspection(inspection: Inspection, what: What | None, name: str) -> St
 def _from_array(array: NDArray[Any], name: str) -> Student:
     if array.dtype.kind not in "fiu":
         raise DataError(f"{name} should hold numbers, not {array.dtype}")
+    if array.ndim == 1:
+        raise DataError(f"{name} holds one row", _WHOLE)
+    if array.ndim > _MOST_AXES:
+        raise DataError(f"{name} has {array.ndim} axes; a matrix has two, or three with heads")
     decimals = 0
     if array.dtype.kind == "f":
         finite = array[np.isfinite(array)][:_MOST_LOOKED_AT]
@@ -250,10 +256,6 @@ def _decimals_of(figure: str) -> int:
 
 
 def _checked(values: Any, decimals: int, name: str) -> Student:
-    if values.ndim == 1:
-        raise DataError(f"{name} holds one row", _WHOLE)
-    if values.ndim > _MOST_AXES:
-        raise DataError(f"{name} has {values.ndim} axes; a matrix has two, or three with heads")
     if not values.size:
         raise DataError(f"{name} holds no numbers")
     if np.isnan(values).all():

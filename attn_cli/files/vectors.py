@@ -54,14 +54,14 @@ def load(source: str | os.PathLike[str] | BinaryIO) -> Vectors:
     if start in (b"{", b"["):
         names, rows = _json(data, name)
     else:
-        refuse_beginning(data, lambda part: _stack(_csv(part, name, is_whole=False)[1], name))
+        refuse_first_rows(data, lambda part: _stack(_csv(part, name, is_whole=False)[1], name))
         names, rows = _csv(data, name)
     for row, word in enumerate(names or ()):
         _require_name(word, f"{name}: the name of row {row}")
     return Vectors(_finite(_stack(rows, name), name), names)
 
 
-def refuse_beginning(data: bytes, judge: Callable[[bytes], object]) -> None:
+def refuse_first_rows(data: bytes, judge: Callable[[bytes], object]) -> None:
     """Refuse a large CSV file whose first rows are nothing, before all of it is read.
 
     Args:

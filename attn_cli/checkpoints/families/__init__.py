@@ -38,7 +38,7 @@ from attn_cli.checkpoints.families.rotary_decoders import (
     QWEN2,
     QWEN3,
 )
-from attn_cli.checkpoints.settings import shown
+from attn_cli.checkpoints.settings import boolean, shown
 from attn_cli.errors import DataError
 
 FAMILIES: Mapping[str, Family] = {
@@ -83,17 +83,14 @@ def find_family(config: Mapping[str, Any]) -> tuple[Family, Mapping[str, Any]]:
             f"These are: {', '.join(FAMILIES)}.",
         )
     family = FAMILIES[name]
-    if family is OPT and not _flag(config, "do_layer_norm_before", default=True):
+    if family is OPT and not boolean(
+        config.get("do_layer_norm_before", True), "do_layer_norm_before"
+    ):
         family = OPT_NORM_AFTER
-    elif family is OPT and _flag(config, "_remove_final_layer_norm", default=False):
+    elif family is OPT and boolean(
+        config.get("_remove_final_layer_norm", False), "_remove_final_layer_norm"
+    ):
         family = OPT_NO_FINAL_NORM
     elif family is T5 and str(config.get("feed_forward_proj")).startswith(T5.gate):
         family = T5_GATED
     return family, config
-
-
-def _flag(config: Mapping[str, Any], key: str, *, default: bool) -> bool:
-    value = config.get(key, default)
-    if not isinstance(value, bool):
-        raise DataError(f"config.json: `{key}` must be true or false, not: {shown(value)}")
-    return value
